@@ -49,8 +49,8 @@ static uint8_t *gmem_pages_at(const struct gmem_pages *pages, size_t offset, siz
 }
 
 static void gmem_pages_check(const struct gmem_pages *pages, size_t offset, size_t len) {
-        size_t size = gmem_pages_size(pages);
-        assert(offset <= size && len <= size - offset);
+        assert(offset <= gmem_pages_size(pages) && len <= gmem_pages_size(pages) - offset);
+        (void)pages, (void)offset, (void)len; /* without assertions */
 }
 
 void gmem_pages_read(const struct gmem_pages *pages, size_t offset, void *buf, size_t len) {
