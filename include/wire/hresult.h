@@ -53,6 +53,7 @@
 #define HR_NOT_FOUND                                0x80070490u
 #define HR_TIMEOUT                                  0x800705B4u
 #define HR_NO_SUCH_LOGON_SESSION                    0x80070520u
+#define HR_LOGON_FAILURE                            0x8007052Eu
 #define HR_FILE_EXISTS                              0x80070050u
 #define HR_DISK_FULL                                0x80070070u
 #define HR_NO_HYPERVISOR                            0xC0351000u
