@@ -22,27 +22,26 @@ enum { HV_PORT_CALL = 0xe4, HV_PORT_SIGNAL = 0xe8 };
 enum { HV_E_GP = 1 }; /* inject #GP(0) into the caller */
 enum { HV_E_UD = 2 }; /* inject #UD into the caller */
 
-/* The caller's registers as the stub leaves them. hv_call() fills in rax and, for 32-bit callers,
- * rdx; `again` asks for the same call to be made again (a rep call that used up its time slice:
- * rcx then holds its progress). */
+/* The caller's registers at the OUT. The owner writes rax, rcx and rdx back after 0 (rax with the
+ * result; rcx with the progress of a rep call; rdx for 32-bit callers). Nothing need be done about
+ * `again` (a rep call that used up its time slice): bit 31 of rax tells the stub to loop, which
+ * makes the same call again after pending interrupts were taken. */
 struct hv_call {
         uint64_t rax, rbx, rcx, rdx, rsi, rdi, r8;
         uint8_t cpl;
         bool long_mode;   /* EFER.LMA and CS.L */
         bool protected_mode;
-        uint8_t xmm[6][16]; /* loaded by ops->get_xmm only when needed */
         bool again;
 };
 
 struct hv_ops {
-        /* Edge, fixed, to one VP's APIC. Any thread. */
+        /* Edge, fixed, to one VP's APIC. Any thread; must not call back into hv. */
         void (*interrupt)(void *ctx, uint32_t vp, uint8_t vector);
         /* HV_REGISTER_NAME ↔ real registers of the calling VP (TLFS 7.8). -ENOENT: no such name,
          * -EINVAL: bad value. On that VP's thread. */
         int (*get_register)(void *ctx, uint32_t vp, uint32_t name, uint64_t ret[2]);
         int (*set_register)(void *ctx, uint32_t vp, uint32_t name, const uint64_t value[2]);
         int (*get_xmm)(void *ctx, uint32_t vp, uint8_t ret[6][16]);
-        int (*set_xmm)(void *ctx, uint32_t vp, const uint8_t xmm[6][16]);
         uint64_t (*reference_time)(void *ctx); /* 100 ns */
         uint64_t (*tsc)(void *ctx, uint32_t vp);
         uint64_t (*vp_runtime)(void *ctx, uint32_t vp); /* 100 ns of CPU time */
@@ -92,9 +91,15 @@ _warn_unused_ int hv_post(struct hv *hv, uint32_t vp, uint8_t sint, uint32_t typ
         const void *payload, size_t size);
 _warn_unused_ int hv_signal(struct hv *hv, uint32_t vp, uint8_t sint, uint16_t flag);
 
-/* As after power-on. */
+/* How often something out of range was asked for and ignored or refused: a VP, SINT, event flag,
+ * vector or connection id. Any thread. */
+uint64_t hv_refused(const struct hv *hv);
+
+/* As after power-on; guest memory is the owner's to clear. */
 void hv_reset(struct hv *hv);
 /* Rewrites the reference TSC page after the TSC or the reference time was set (restore). */
 void hv_tsc_changed(struct hv *hv);
 _warn_unused_ int hv_save(struct hv *hv, struct wr *wr);
+/* Into a hv made with the same config. The pages themselves come back with guest memory. -EBADMSG
+ * leaves it as after power-on. hv_tsc_changed() is to follow. */
 _warn_unused_ int hv_restore(struct hv *hv, struct rd *rd);
