@@ -19,38 +19,41 @@ enum {
         IPC_ARGS_MAX = 1024,
         IPC_ENV_MAX = 1024,
         IPC_SERVICES_MAX = 256,
-        IPC_BLOB_MAX = 64 * 1024, /* all argv and environment strings together */
+        IPC_BLOB_MAX = 64 * 1024, /* all argv and environment strings together, with their NULs */
+        IPC_CRASH_LOG_MAX = 4096, /* the crash message page (TLFS, crash enlightenment), with NUL */
 };
 
 enum ipc_type {
         /* daemon → worker; requests carry an id that DONE repeats */
-        IPC_CONFIG = 1,      /* once, first; fds: kvm, kernel, [initrd] */
-        IPC_START,           /* DONE when running: agent connected if guest_connection, else at once */
+        IPC_CONFIG = 1, /* once, first; fds: kernel, [initrd], [restore]; DONE when the partition
+                           exists. The worker opens /dev/kvm itself before its jail closes. */
+        IPC_START,      /* DONE when running: agent connected if guest_connection, else at once */
         IPC_PAUSE,
         IPC_RESUME,
-        IPC_SHUTDOWN,        /* asks the guest; DONE when it was delivered; EXITED follows */
-        IPC_TERMINATE,       /* EXITED follows, then the worker ends */
-        IPC_CREATE_PROCESS,  /* fds: the wanted ones of stdin, stdout, stderr, in this order; DONE.pid */
+        IPC_SHUTDOWN,       /* asks the guest; DONE when it was delivered; EXITED follows */
+        IPC_TERMINATE,      /* no DONE: EXITED is the answer, then the worker ends */
+        IPC_CREATE_PROCESS, /* fds: the wanted ones of stdin, stdout, stderr, in this order, each a
+                               non-blocking pipe end (read end for stdin); DONE.pid */
         IPC_SIGNAL_PROCESS,
         IPC_RESIZE_CONSOLE,
         IPC_CLOSE_STDIN,
-        IPC_STATISTICS,      /* DONE, then nothing: answered by IPC_STATISTICS_REPLY with the id */
-        IPC_SAVE,            /* fd: the state file; paused; DONE */
-        IPC_HVSOCKET_DIAL,   /* fd: a connected stream; host connects to the guest's service; DONE */
+        IPC_STATISTICS,    /* answered by STATISTICS_REPLY with the id, or by DONE with a failure */
+        IPC_SAVE,          /* fd: the state file; paused; DONE */
+        IPC_HVSOCKET_DIAL, /* fd: a connected stream; host connects to the guest's service; DONE */
         IPC_HVSOCKET_ANSWER, /* to HVSOCKET_ASK: error 0 and an fd, or a refusal */
         IPC_HVSOCKET_TABLE,  /* replaces the service table */
         IPC_CRASH,           /* NMI */
         IPC_TYPES_DAEMON_END_,
 
         /* worker → daemon */
-        IPC_DONE = 64,        /* answer to a request */
-        IPC_EXITED,           /* the machine stopped for good; once */
+        IPC_DONE = 64, /* answer to a request */
+        IPC_EXITED,    /* the machine stopped for good; once */
         IPC_PROCESS_EXITED,
         IPC_GUEST_CONNECTION, /* connected or lost */
         IPC_CRASH_REPORT,
-        IPC_HVSOCKET_ASK,     /* a guest dials a service that a host program serves */
+        IPC_HVSOCKET_ASK, /* a guest dials a service that a host program serves */
         IPC_STATISTICS_REPLY,
-        IPC_NOTICE,           /* one line for the log and the events of this system */
+        IPC_NOTICE, /* one line for the log and the events of this system */
         IPC_TYPES_WORKER_END_,
 };
 
@@ -76,7 +79,8 @@ struct ipc_config {
 };
 
 struct ipc_process {
-        const char *const *argv; /* NULL-terminated; argv[0] may be looked up in PATH by the guest */
+        const char *const
+                *argv; /* NULL-terminated; argv[0] may be looked up in PATH by the guest */
         const char *command_line; /* for sh -c; set instead of argv */
         const char *const *env;   /* "NAME=VALUE", NULL-terminated */
         const char *cwd;          /* "" for the agent's default */
@@ -87,6 +91,17 @@ struct ipc_process {
 };
 
 enum ipc_exit_type { IPC_EXIT_GRACEFUL, IPC_EXIT_FORCED, IPC_EXIT_UNEXPECTED };
+
+/* What made the machine stop; becomes SystemExitStatus.Attribution. */
+enum ipc_exit_cause {
+        IPC_CAUSE_POWER_OFF, /* the guest switched itself off */
+        IPC_CAUSE_TERMINATE, /* IPC_TERMINATE */
+        IPC_CAUSE_RESET,     /* a reset, and StopOnReset is set */
+        IPC_CAUSE_TRIPLE_FAULT,
+        IPC_CAUSE_GUEST_CRASH, /* the guest reported a crash and stopped */
+        IPC_CAUSE_START,       /* could not start; text says why */
+        IPC_CAUSE_INTERNAL,    /* the worker cannot go on; text says why */
+};
 
 struct ipc_statistics {
         uint64_t uptime_100ns, vp_runtime_100ns;
@@ -103,7 +118,8 @@ struct ipc_message {
         uint32_t id;  /* request id, 0 where there is none */
         uint32_t pid; /* guest process */
         uint32_t hresult;
-        char text[ERROR_TEXT_MAX]; /* why, for DONE with hresult, EXITED, NOTICE, CRASH_REPORT */
+        char text[ERROR_TEXT_MAX]; /* UTF-8: why, for DONE with hresult, EXITED, HVSOCKET_ANSWER;
+                                      the line of NOTICE */
         union {
                 struct ipc_config config;
                 struct ipc_process process;
@@ -116,10 +132,15 @@ struct ipc_message {
                 } console;
                 struct {
                         enum ipc_exit_type type;
+                        enum ipc_exit_cause cause;
                         uint32_t status; /* HRESULT of SystemExitStatus.Status */
                         bool crashed;
                         uint64_t crash[5];
                 } exit;
+                struct {
+                        uint64_t parameters[5];
+                        const char *log; /* the guest's text, "" when there is none */
+                } crash;                 /* CRASH_REPORT */
                 struct {
                         int32_t code; /* the guest's status, 128+signal */
                 } process_exit;
@@ -149,12 +170,12 @@ struct ipc_message {
 enum ipc_side { IPC_DAEMON, IPC_WORKER }; /* who receives */
 
 /* Encodes and sends; fds are duplicated by the channel. */
-_warn_unused_ int ipc_send(struct io_chan *chan, const struct ipc_message *m, const int *fds,
-        size_t n_fds);
+_warn_unused_ int ipc_send(
+        struct io_chan *chan, const struct ipc_message *m, const int *fds, size_t n_fds);
 /* Decodes what `side` received: -EBADMSG for anything that the encoder does not produce, -EPROTO
  * for a type that this side must not get or a count of fds that its row does not allow. */
-_warn_unused_ int ipc_decode(enum ipc_side side, const void *data, size_t size, size_t n_fds,
-        struct ipc_message *ret);
+_warn_unused_ int ipc_decode(
+        enum ipc_side side, const void *data, size_t size, size_t n_fds, struct ipc_message *ret);
 void ipc_message_done(struct ipc_message *m);
 
 /* The protocol's order, one per channel end: -EPROTO for a second CONFIG, anything before it, or
