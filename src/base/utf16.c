@@ -25,13 +25,17 @@ static size_t utf8_next(const uint8_t *s, size_t n, uint32_t *ret) {
         return len;
 }
 
-int utf16_check_utf8(const void *utf8, size_t n) {
+size_t utf16_utf8_prefix(const void *utf8, size_t n) {
         const uint8_t *s = utf8;
         uint32_t cp;
-        for (size_t i = 0, len; i < n; i += len)
-                if ((len = utf8_next(s + i, n - i, &cp)) == 0)
-                        return -EILSEQ;
-        return 0;
+        size_t i = 0;
+        for (size_t len; i < n && (len = utf8_next(s + i, n - i, &cp)) != 0; i += len)
+                ;
+        return i;
+}
+
+int utf16_check_utf8(const void *utf8, size_t n) {
+        return utf16_utf8_prefix(utf8, n) == n ? 0 : -EILSEQ;
 }
 
 int utf16_from_utf8(const char *utf8, size_t n, struct wr *out) {

@@ -8,6 +8,8 @@
 #include "base/cleanup.h"
 #include "base/wr.h"
 
+/* How many of the n bytes, from the first on, are well-formed UTF-8. */
+size_t utf16_utf8_prefix(const void *utf8, size_t n);
 /* 0 when the n bytes are well-formed UTF-8, else -EILSEQ. */
 _warn_unused_ int utf16_check_utf8(const void *utf8, size_t n);
 /* Appends the text to out as UTF-16LE, without BOM or NUL. */

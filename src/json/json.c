@@ -188,17 +188,17 @@ const char *json_get_string(const struct json *object, const char *key, const ch
 }
 
 uint64_t json_get_u64(const struct json *object, const char *key, uint64_t fallback) {
-        uint64_t v;
+        uint64_t v = fallback;
         return json_u64(json_get(object, key), &v) < 0 ? fallback : v;
 }
 
 int64_t json_get_i64(const struct json *object, const char *key, int64_t fallback) {
-        int64_t v;
+        int64_t v = fallback;
         return json_i64(json_get(object, key), &v) < 0 ? fallback : v;
 }
 
 bool json_get_bool(const struct json *object, const char *key, bool fallback) {
-        bool v;
+        bool v = fallback;
         return json_bool(json_get(object, key), &v) < 0 ? fallback : v;
 }
 
@@ -254,17 +254,15 @@ static struct json *new_repaired_string(const char *text, size_t n) {
         if (!out)
                 return NULL;
         size_t size = 0;
-        for (size_t i = 0, len; i < n; i += len) {
-                for (len = 1; len <= 4 && len <= n - i; len++)
-                        if (utf16_check_utf8(text + i, len) == 0)
-                                break;
-                if (len > 4 || len > n - i) {
+        for (size_t i = 0; i < n;) {
+                size_t good = utf16_utf8_prefix(text + i, n - i);
+                memcpy(out + size, text + i, good);
+                size += good;
+                i += good;
+                if (i < n) {
                         memcpy(out + size, replacement, sizeof replacement);
                         size += sizeof replacement;
-                        len = 1;
-                } else {
-                        memcpy(out + size, text + i, len);
-                        size += len;
+                        i++;
                 }
         }
         return from_c(json_object_new_string_len(out, (int)size));

@@ -129,17 +129,9 @@ static int parse_plain(struct parser *p, struct wr *out) {
         while (p->at < p->end && *p->at >= 0x20 && *p->at != '"' && *p->at != '\\')
                 p->at++;
         size_t n = (size_t)(p->at - from);
-        if (utf16_check_utf8(from, n) < 0) {
-                size_t good = 0;
-                for (size_t len = 1; good + len <= n && len <= 4;)
-                        if (utf16_check_utf8(from + good, len) == 0) {
-                                good += len;
-                                len = 1;
-                        } else {
-                                len++;
-                        }
+        size_t good = utf16_utf8_prefix(from, n);
+        if (good < n)
                 return fail_at(p, from + good, -EBADMSG, "bytes that are not UTF-8");
-        }
         wr_bytes(out, from, n);
         return 0;
 }

@@ -23,6 +23,17 @@ START_TEST(refuses_overlong_surrogate_and_truncated_utf8) {
 }
 END_TEST
 
+START_TEST(finds_how_far_text_is_well_formed) {
+        ck_assert_uint_eq(utf16_utf8_prefix("a\xc3\xa9\xff"
+                                            "b",
+                                  5),
+                3);
+        ck_assert_uint_eq(utf16_utf8_prefix("a\xc3", 2), 1);
+        ck_assert_uint_eq(utf16_utf8_prefix("ab", 2), 2);
+        ck_assert_uint_eq(utf16_utf8_prefix("", 0), 0);
+}
+END_TEST
+
 START_TEST(refuses_lone_surrogates_and_odd_lengths) {
         static const uint8_t high[] = {0x00, 0xd8}, low[] = {0x00, 0xdc},
                              twice[] = {0, 0xd8, 0, 0xd8};
@@ -36,4 +47,4 @@ START_TEST(refuses_lone_surrogates_and_odd_lengths) {
 END_TEST
 
 TEST_MAIN("utf16", round_trips_all_planes, refuses_overlong_surrogate_and_truncated_utf8,
-        refuses_lone_surrogates_and_odd_lengths)
+        finds_how_far_text_is_well_formed, refuses_lone_surrogates_and_odd_lengths)
