@@ -29,7 +29,7 @@ enum { HV_E_UD = 2 }; /* inject #UD into the caller */
 struct hv_call {
         uint64_t rax, rbx, rcx, rdx, rsi, rdi, r8;
         uint8_t cpl;
-        bool long_mode;   /* EFER.LMA and CS.L */
+        bool long_mode; /* EFER.LMA and CS.L */
         bool protected_mode;
         bool again;
 };
@@ -87,8 +87,8 @@ _warn_unused_ int hv_call(struct hv *hv, uint32_t vp, struct hv_call *call);
  * status (0x12 for an unknown id). */
 _warn_unused_ int hv_call_signal(struct hv *hv, uint32_t vp, struct hv_call *call);
 
-_warn_unused_ int hv_post(struct hv *hv, uint32_t vp, uint8_t sint, uint32_t type,
-        const void *payload, size_t size);
+_warn_unused_ int hv_post(
+        struct hv *hv, uint32_t vp, uint8_t sint, uint32_t type, const void *payload, size_t size);
 _warn_unused_ int hv_signal(struct hv *hv, uint32_t vp, uint8_t sint, uint16_t flag);
 
 /* How often something out of range was asked for and ignored or refused: a VP, SINT, event flag,
