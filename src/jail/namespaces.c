@@ -13,7 +13,7 @@ static int empty_root(void) {
         if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
                 return -errno;
         unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY;
-        if (mount("none", "/dev", "tmpfs", flags, "size=4096,nr_inodes=1,mode=0") < 0)
+        if (mount("none", "/dev", "tmpfs", flags, "size=4096,nr_inodes=1,mode=555") < 0)
                 return -errno;
         if (chdir("/dev") < 0)
                 return -errno;
