@@ -164,6 +164,7 @@ static_assert(sizeof(struct hv_reference_tsc) == 24, "timers");
 #define HV_INPUT_REP_START(v) ((uint32_t)((v) >> 48 & 0xfff))
 #define HV_INPUT_REP_SHIFT    32
 #define HV_INPUT_START_SHIFT  48
+#define HV_INPUT_START_MASK   (0xfffull << HV_INPUT_START_SHIFT)
 #define HV_INPUT_RESERVED     0xf000f000f8000000ull /* 31 is "nested", which we are not */
 
 /* Call codes (hypercalls/overview). */

@@ -5,8 +5,6 @@
 #include <string.h>
 #include "vmm/hv-internal.h"
 
-#define HV_RESULT_AGAIN 0x80000000ull
-
 /* One call, decoded from the registers of a 64-bit or 32-bit caller. */
 struct hv_frame {
         const struct hv_call_row *row;
@@ -83,15 +81,13 @@ static uint16_t slow_load(struct hv_frame *f, const struct hv *hv) {
         return HV_STATUS_SUCCESS;
 }
 
-/* Runs the reps that are left, at least one. Only a 64-bit caller can be asked to come again: the
- * registers of a 32-bit caller's input are those of its result. */
+/* Runs the reps that are left until the time slice is over, at least one. */
 static uint16_t frame_run(struct hv_frame *f, struct hv *hv, uint32_t vp, struct hv_call *call) {
         const struct hv_call_row *row = f->row;
         uint64_t began = row->rep ? hv->ops->clock_ns(hv->ctx) : 0;
         while (f->done < f->count) {
                 const struct hv_input in = {
                         .hv = hv,
-                        .call = call,
                         .vp = vp,
                         .header = f->in,
                         .element = f->in + row->in + (size_t)row->in_rep * f->done,
@@ -101,7 +97,7 @@ static uint16_t frame_run(struct hv_frame *f, struct hv *hv, uint32_t vp, struct
                 if (status != HV_STATUS_SUCCESS)
                         return status;
                 f->done++;
-                if (row->rep && call->long_mode && f->done < f->count &&
+                if (row->rep && f->done < f->count &&
                         hv->ops->clock_ns(hv->ctx) - began > HV_CALL_SLICE_NS) {
                         call->again = true;
                         break;
@@ -143,19 +139,17 @@ int hv_call(struct hv *hv, uint32_t vp, struct hv_call *call) {
         f.done = 0;
         frame_load(&f, call);
         uint64_t result = frame_make(&f, hv, vp, call);
-        if (f.row && f.row->rep) {
-                const uint64_t start = 0xfffull << HV_INPUT_START_SHIFT;
-                result |= (uint64_t)f.done << HV_INPUT_REP_SHIFT;
-                if (call->long_mode)
-                        call->rcx = (f.control & ~start) | (uint64_t)f.done << HV_INPUT_START_SHIFT;
-        }
-        if (call->again)
-                result |= HV_RESULT_AGAIN;
-        if (call->long_mode) {
-                call->rax = result;
-        } else {
+        uint64_t done = f.row && f.row->rep ? f.done : 0;
+        result |= done << HV_INPUT_REP_SHIFT;
+        if (call->again) /* the input, with the progress in it */
+                result = (f.control & ~HV_INPUT_START_MASK) | done << HV_INPUT_START_SHIFT;
+        if (!call->long_mode) {
                 call->rax = (uint32_t)result;
                 call->rdx = result >> 32;
+        } else if (call->again) {
+                call->rcx = result;
+        } else {
+                call->rax = result;
         }
         return 0;
 }

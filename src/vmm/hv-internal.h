@@ -58,7 +58,6 @@ enum { HV_FAST_INPUT_MAX = 112 };
 /* Calls (hv-calls.c). The caller's input is a copy whose size was checked against the row. */
 struct hv_input {
         struct hv *hv;
-        struct hv_call *call;
         uint32_t vp;
         const uint8_t *header;
         const uint8_t *element; /* of the rep at hand, if the row has some */

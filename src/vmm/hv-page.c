@@ -7,29 +7,26 @@
 /* The code that a guest calls. A fast SignalEvent with nothing but a connection id becomes an OUT
  * to the doorbell port, whose value an ioeventfd compares with its own id: eax equals edx then, and
  * the difference is success. An id that none of them has exits, and hv_call_signal() sets eax so
- * that the difference is the status. All else goes to the call port; bit 31 of the result's low
- * half, which callers are to ignore, is the request to make the same call again.
+ * that the difference is the status. All else goes to the call port.
  *
  * In 32-bit code the byte 40 is not a REX prefix but an `inc eax` that clears the zero flag, so
  * that the jump is not taken, and 48 is the `dec eax` that makes up for it: such callers always
- * take the call port. The instructions clobber rax and flags only. */
+ * take the call port. Nothing but rax and the flags is clobbered. */
 static const uint8_t hypercall_stub[] = {
         0x81, 0xf9, 0x5d, 0x00, 0x01, 0x00, /*     00  cmp  ecx, 0x1005d  fast SignalEvent */
         0x75, 0x04,                         /*     06  jne  call */
-        0x40, 0x74, 0x08,                   /*     08  je   signal */
+        0x40, 0x74, 0x04,                   /*     08  je   signal */
         0x48,                               /*     0b  dec  eax           32-bit only */
         0xe7, HV_PORT_CALL,                 /* call:   out  0xe4, eax */
-        0x85, 0xc0,                         /*     0e  test eax, eax */
-        0x78, 0xfa,                         /*     10  js   call */
-        0xc3,                               /*     12  ret */
+        0xc3,                               /*     0e  ret */
         0x48, 0x89, 0xc8,                   /* signal: mov  rax, rcx */
-        0x48, 0x09, 0xd0,                   /*     16  or   rax, rdx */
-        0x48, 0xc1, 0xe8, 0x20,             /*     19  shr  rax, 32 */
-        0x75, 0xed,                         /*     1d  jnz  call          more than an id */
-        0x89, 0xd0,                         /*     1f  mov  eax, edx */
-        0xe7, HV_PORT_SIGNAL,               /*     21  out  0xe8, eax */
-        0x29, 0xd0,                         /*     23  sub  eax, edx */
-        0xc3,                               /*     25  ret */
+        0x48, 0x09, 0xd0,                   /*     12  or   rax, rdx */
+        0x48, 0xc1, 0xe8, 0x20,             /*     15  shr  rax, 32 */
+        0x75, 0xf1,                         /*     19  jnz  call          more than an id */
+        0x89, 0xd0,                         /*     1b  mov  eax, edx */
+        0xe7, HV_PORT_SIGNAL,               /*     1d  out  0xe8, eax */
+        0x29, 0xd0,                         /*     1f  sub  eax, edx */
+        0xc3,                               /*     21  ret */
 };
 
 bool hv_page_hypercall_enabled(const struct hv *hv) {

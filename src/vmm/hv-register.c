@@ -64,30 +64,6 @@ uint16_t hv_register_get(const struct hv_input *in, uint32_t name, uint64_t ret[
         return status_of(hv->ops->get_register(hv->ctx, in->vp, name, ret));
 }
 
-/* The owner has the caller's general registers from before the call and writes them back: they are
- * to agree with what was set. */
-static void mirror(struct hv_call *call, uint32_t name, uint64_t value) {
-        switch (name) {
-        case HV_REGISTER_RDX:
-                call->rdx = value;
-                break;
-        case HV_REGISTER_RBX:
-                call->rbx = value;
-                break;
-        case HV_REGISTER_RSI:
-                call->rsi = value;
-                break;
-        case HV_REGISTER_RDI:
-                call->rdi = value;
-                break;
-        case HV_REGISTER_R8:
-                call->r8 = value;
-                break;
-        default: /* rax and rcx carry the result and the progress */
-                break;
-        }
-}
-
 uint16_t hv_register_set(const struct hv_input *in, uint32_t name, const uint64_t value[2]) {
         struct hv *hv = in->hv;
         uint32_t msr = synthetic_msr(name);
@@ -97,8 +73,5 @@ uint16_t hv_register_set(const struct hv_input *in, uint32_t name, const uint64_
                 return value[1] == 0 && hv_msr_write(hv, in->vp, msr, value[0]) == 0
                                ? HV_STATUS_SUCCESS
                                : HV_STATUS_INVALID_REGISTER_VALUE;
-        int r = hv->ops->set_register(hv->ctx, in->vp, name, value);
-        if (r == 0)
-                mirror(in->call, name, value[0]);
-        return status_of(r);
+        return status_of(hv->ops->set_register(hv->ctx, in->vp, name, value));
 }

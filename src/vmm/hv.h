@@ -22,10 +22,10 @@ enum { HV_PORT_CALL = 0xe4, HV_PORT_SIGNAL = 0xe8 };
 enum { HV_E_GP = 1 }; /* inject #GP(0) into the caller */
 enum { HV_E_UD = 2 }; /* inject #UD into the caller */
 
-/* The caller's registers at the OUT. The owner writes rax, rcx and rdx back after 0 (rax with the
- * result; rcx with the progress of a rep call; rdx for 32-bit callers). Nothing need be done about
- * `again` (a rep call that used up its time slice): bit 31 of rax tells the stub to loop, which
- * makes the same call again after pending interrupts were taken. */
+/* The caller's registers at the OUT. After 0 the owner writes rax back, and rdx for a 32-bit
+ * caller: the result. With `again` the OUT is to be executed once more, after pending interrupts
+ * were taken: a rep call used up its time slice, and its input (rcx, or edx:eax of a 32-bit caller)
+ * now holds the progress. A call may set other registers of the VP through ops->set_register(). */
 struct hv_call {
         uint64_t rax, rbx, rcx, rdx, rsi, rdi, r8;
         uint8_t cpl;
