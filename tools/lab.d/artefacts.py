@@ -20,7 +20,6 @@ BUSYBOX = "/bin/busybox"
 # Loaded by the init script in this order, each after what it depends on. Everything else is loaded
 # by the kernel when first needed: the host's /lib/modules and modprobe are there by then.
 MODULES = [
-    "virtio_mmio",
     "virtio_pci",
     "virtio_console",
     "virtio_blk",
@@ -87,7 +86,7 @@ def kernel_elf(bzimage):
     """The ELF inside a bzImage. It boots without being decompressed under emulation."""
     with open(bzimage, "rb") as f:
         image = f.read()
-    if image[0x202:0x206] != b"HdrS"[:4] and image[0x202:0x206] != b"HdrS":
+    if image[0x202:0x206] != b"HdrS":
         raise Missing(f"{bzimage} is not a bzImage")
     setup_sectors = image[0x1F1] or 4
     start = (setup_sectors + 1) * 512 + int.from_bytes(image[0x248:0x24C], "little")
