@@ -127,3 +127,11 @@ int io_chan_send(
         int r = io_queue_send(&chan->queue, chan->fd, data, size, fds, n_fds);
         return r < 0 ? r : watch(chan);
 }
+
+bool io_chan_idle(const struct io_chan *chan) {
+        return io_queue_empty(&chan->queue);
+}
+
+bool io_chan_idle(const struct io_chan *chan) {
+        return io_queue_empty(&chan->queue);
+}

@@ -2,6 +2,7 @@
 /* A framed channel: whole messages with descriptors over a SOCK_SEQPACKET socket. Used between
  * vmcomputed and vmwp. Sending queues when the socket is full, up to IO_CHAN_QUEUE_MAX bytes. */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "io/loop.h"
@@ -32,3 +33,7 @@ DEFINE_CLEANUP(struct io_chan, io_chan_free)
  * -EPIPE when the peer is gone. */
 _warn_unused_ int io_chan_send(struct io_chan *chan, const void *data, size_t size, const int *fds,
         size_t n_fds);
+/* True when nothing waits to be sent. */
+bool io_chan_idle(const struct io_chan *chan);
+/* True when nothing waits to be sent. */
+bool io_chan_idle(const struct io_chan *chan);
