@@ -131,7 +131,3 @@ int io_chan_send(
 bool io_chan_idle(const struct io_chan *chan) {
         return io_queue_empty(&chan->queue);
 }
-
-bool io_chan_idle(const struct io_chan *chan) {
-        return io_queue_empty(&chan->queue);
-}

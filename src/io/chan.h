@@ -35,5 +35,3 @@ _warn_unused_ int io_chan_send(struct io_chan *chan, const void *data, size_t si
         size_t n_fds);
 /* True when nothing waits to be sent. */
 bool io_chan_idle(const struct io_chan *chan);
-/* True when nothing waits to be sent. */
-bool io_chan_idle(const struct io_chan *chan);
