@@ -34,6 +34,10 @@
 #define HCS_E_PROCESS_INFO_NOT_AVAILABLE            0x8037011Du
 #define HCS_E_SERVICE_DISCONNECT                    0x8037011Eu
 #define HCS_E_PROCESS_ALREADY_STOPPED               0x8037011Fu
+#define HCN_E_GUID_CONVERSION_FAILURE               0x803B0019u
+#define HCN_E_INVALID_JSON                          0x803B001Bu
+#define HCN_E_INVALID_INTERNAL_PORT                 0x803B002Du
+#define HCN_E_INVALID_PREFIX                        0x803B0030u
 #define E_NOTIMPL                                   0x80004001u
 #define E_POINTER                                   0x80004003u
 #define E_FAIL                                      0x80004005u
