@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+/* The reference time is the host's TSC, scaled: the guest computes it in the same way from the
+ * reference TSC page, so that the two never drift apart. */
+#include <x86intrin.h>
+#include "vmm/partition.h"
+
+enum { UNITS_PER_MS = 10000 };
+
+static uint64_t ticks_now(const struct vmm *vmm) {
+        return vmm->time_runs ? vmm->time_base + (__rdtsc() - vmm->time_tsc) : vmm->time_base;
+}
+
+uint64_t timebase_now(struct vmm *vmm) {
+        pthread_mutex_lock(&vmm->time_lock);
+        uint64_t ticks = ticks_now(vmm);
+        pthread_mutex_unlock(&vmm->time_lock);
+        return (uint64_t)((unsigned __int128)ticks * UNITS_PER_MS / vmm->tsc_khz);
+}
+
+void timebase_reset(struct vmm *vmm) {
+        pthread_mutex_lock(&vmm->time_lock);
+        vmm->time_runs = false;
+        vmm->time_base = 0;
+        vmm->time_tsc = __rdtsc();
+        pthread_mutex_unlock(&vmm->time_lock);
+}
+
+/* The attribute that a VP's counter is ahead of the host's by. */
+static int tsc_offset(struct vp *vp, unsigned long request, uint64_t *value) {
+        struct kvm_device_attr attr = {
+                .group = KVM_VCPU_TSC_CTRL,
+                .attr = KVM_VCPU_TSC_OFFSET,
+                .addr = (uintptr_t)value,
+        };
+        return kvm_ioctl(vp->fd, request, &attr);
+}
+
+int timebase_start(struct vmm *vmm) {
+        int r = 0;
+        pthread_mutex_lock(&vmm->time_lock);
+        if (!vmm->time_runs) {
+                uint64_t now = __rdtsc();
+                uint64_t stood = now - vmm->time_tsc;
+                for (uint32_t i = 0; r >= 0 && i < vmm->config.vps; i++) {
+                        uint64_t offset;
+                        r = tsc_offset(&vmm->vps[i], KVM_GET_DEVICE_ATTR, &offset);
+                        if (r < 0)
+                                break;
+                        offset -= stood;
+                        r = tsc_offset(&vmm->vps[i], KVM_SET_DEVICE_ATTR, &offset);
+                }
+                vmm->time_tsc = now;
+                vmm->time_runs = true;
+        }
+        pthread_mutex_unlock(&vmm->time_lock);
+        return r < 0 ? r : 0;
+}
+
+void timebase_stop(struct vmm *vmm) {
+        pthread_mutex_lock(&vmm->time_lock);
+        if (vmm->time_runs) {
+                uint64_t now = __rdtsc();
+                vmm->time_base += now - vmm->time_tsc;
+                vmm->time_tsc = now;
+                vmm->time_runs = false;
+        }
+        pthread_mutex_unlock(&vmm->time_lock);
+}
