@@ -50,6 +50,10 @@ _warn_unused_ int bootimage_open_kernel(
 _warn_unused_ int bootimage_newest_kernel(
         const char *root, struct error *e, char **ret_path, char **ret_version);
 
+/* The version whose modules a kernel file wants: what a bzImage's setup header says, else what
+ * stands behind "vmlinuz-" or "vmlinux-" in its name. free() it. */
+_warn_unused_ int bootimage_kernel_version(const char *path, struct error *e, char **ret);
+
 /* ---- initramfs ---- */
 
 /* One thing that goes in. Parents are made as needed (0755, root). */

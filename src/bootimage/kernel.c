@@ -21,6 +21,7 @@ enum {
         SETUP_SECTS = 0x1f1,
         SETUP_MAGIC = 0x202,
         SETUP_VERSION = 0x206,
+        SETUP_KERNEL_VERSION = 0x20e, /* offset of a text, less 0x200 */
         SETUP_PAYLOAD_OFFSET = 0x248,
         SETUP_PAYLOAD_LENGTH = 0x24c,
         SETUP_SIZE = 0x250,
@@ -228,4 +229,33 @@ int bootimage_newest_kernel(
                 return error_set(e, -ENOMEM, 0, "not enough memory");
         *ret_version = TAKE_PTR(best);
         return 0;
+}
+
+int bootimage_kernel_version(const char *path, struct error *e, char **ret) {
+        enum { HEAD = 64 * 1024 };
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                return error_set(e, -errno, 0, "%s: %s", path, strerror(errno));
+        _cleanup_free_ char *head = calloc(1, HEAD + 1);
+        if (!head)
+                return error_set(e, -ENOMEM, 0, "not enough memory");
+        ssize_t n = fd_pread_full(fd, head, HEAD, 0);
+        if (n < 0)
+                return error_set(e, (int)n, 0, "%s: %s", path, strerrordesc_np((int)-n));
+        const char *text = NULL;
+        if (n >= SETUP_SIZE && memcmp(head + SETUP_MAGIC, "HdrS", 4) == 0)
+                text = head + 0x200 + field((const uint8_t *)head, SETUP_KERNEL_VERSION, 2);
+        const char *name = strrchr(path, '/');
+        name = name ? name + 1 : path;
+        if (!text && (strncmp(name, "vmlinuz-", 8) == 0 || strncmp(name, "vmlinux-", 8) == 0))
+                text = name + 8;
+        size_t size = !text || text >= head + HEAD + 1 ? 0 : strcspn(text, " ");
+        if (text == name + 8)
+                size = strlen(text);
+        if (size == 0 || memchr(text, '/', size))
+                return error_set(e, -EINVAL, 0,
+                        "%s: cannot tell its version, whose modules the guest needs; name the file "
+                        "vmlinux-VERSION", path);
+        *ret = strndup(text, size);
+        return *ret ? 0 : error_set(e, -ENOMEM, 0, "not enough memory");
 }

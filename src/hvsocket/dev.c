@@ -13,7 +13,8 @@
 static uint32_t on_open(void *ctx, struct vmbus_channel *channel,
         _unused_ const uint8_t user_data[VMBUS_USER_DATA_SIZE]) {
         struct hvsocket_conn *conn = ctx;
-        if (conn->state != HVSOCKET_OFFERED)
+        /* A restored one that nobody took waits for its open timeout. */
+        if (conn->state != HVSOCKET_OFFERED || (conn->detached && !conn->hvs->restoring))
                 return VMBUS_STATUS_CONNECTION_REFUSED;
         conn->channel = channel;
         /* On failure the open timeout ends it. */
@@ -90,7 +91,8 @@ static void tell(struct hvsocket *hvs, struct hvsocket_ask *ask) {
 static void on_connect(void *ctx, const struct guid *endpoint, const struct guid *service) {
         struct hvsocket *hvs = ctx;
         struct hvsocket_ask *ask = find_ask(hvs, 0);
-        if (!ask || !hvsocket_table_may_bind(&hvs->table, service)) {
+        bool own = hvs->ops->own && hvs->ops->own(hvs->ctx, service);
+        if (!ask || (!own && !hvsocket_table_may_bind(&hvs->table, service))) {
                 refuse(hvs, service, endpoint);
                 return;
         }

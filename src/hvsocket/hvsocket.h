@@ -42,6 +42,9 @@ struct hvsocket_rule {
 struct hvsocket;
 
 struct hvsocket_ops {
+        /* True for services that the owner himself serves: the table does not apply to them. May be
+         * NULL. */
+        bool (*own)(void *ctx, const struct guid *service);
         /* The guest dials a service that the table lets it dial. Answer now or later, exactly once,
          * with hvsocket_accept() or hvsocket_refuse(). */
         void (*asked)(

@@ -78,6 +78,11 @@ struct vmm;
  * distribution kernel because there is no VT-x or AMD-V behind it. *ret_fd is the caller's. */
 _warn_unused_ int vmm_open_kvm(bool stock_kernel, struct error *e, int *ret_fd);
 
+/* False for a kernel that says by an ELF note {"Sandbar", VMM_NOTE_ANY_KVM} that it does without
+ * VT-x and AMD-V (the tests' guests do). True for everything else, unreadable files included. */
+enum { VMM_NOTE_ANY_KVM = 1 };
+bool vmm_kernel_needs_hardware(int kernel_fd);
+
 _warn_unused_ int vmm_new(const struct vmm_config *config, const struct vmm_ops *ops, void *ctx,
         struct error *e, struct vmm **ret);
 /* Stops the VPs, joins their threads. */

@@ -314,3 +314,8 @@ guest_upcall:
         int $0x80
 
         .section .note.GNU-stack, "", @progbits
+
+/* {"Sandbar", VMM_NOTE_ANY_KVM}: no VT-x or AMD-V is needed. */
+        .section .note.Sandbar, "a", @note
+        .long 8, 0, 1
+        .asciz "Sandbar"

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+#include "vmwp/bus.h"
+#include "wire/hv.h"
+
+static int bus_post(void *ctx, uint32_t vp, uint8_t sint, const void *payload, size_t size) {
+        return vmm_post(ctx, vp, sint, VMBUS_MESSAGE_TYPE, payload, size);
+}
+
+static int bus_signal(void *ctx, uint32_t vp, uint8_t sint, uint16_t flag) {
+        return vmm_signal(ctx, vp, sint, flag);
+}
+
+static int bus_bind_event(void *ctx, uint32_t connection_id, int eventfd) {
+        return vmm_bind_event(ctx, connection_id, eventfd);
+}
+
+static void bus_unbind_event(void *ctx, uint32_t connection_id) {
+        vmm_unbind_event(ctx, connection_id);
+}
+
+static uint32_t bus_vps(void *ctx) {
+        return vmm_vps(ctx);
+}
+
+const struct vmbus_host_ops bus_ops = {
+        .post = bus_post,
+        .signal = bus_signal,
+        .bind_event = bus_bind_event,
+        .unbind_event = bus_unbind_event,
+        .vps = bus_vps,
+};
+
+uint16_t bus_post_message(struct vmbus *vmbus, uint32_t connection_id, uint32_t type,
+        const void *payload, size_t size) {
+        if (!vmbus)
+                return HV_STATUS_INVALID_CONNECTION_ID;
+        return vmbus_message(vmbus, connection_id, type, payload, size);
+}
+
+void bus_slot_free(struct vmbus *vmbus, uint8_t sint) {
+        if (vmbus && sint == VMBUS_SINT)
+                vmbus_slot_free(vmbus);
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/log.h"
+#include "vmwp/worker.h"
+
+/* vmwp CHANNEL-FD: started by vmcomputed, of no use to a person. */
+int main(int argc, char **argv) {
+        if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+                puts("vmwp " SANDBAR_VERSION);
+                return 0;
+        }
+        char *end;
+        long fd = argc == 2 ? strtol(argv[1], &end, 10) : -1;
+        if (argc != 2 || *end || fd < 3 || fd > 1 << 20) {
+                fputs("vmwp: the worker of one sandbox, started by vmcomputed; see vmwp(8)\n",
+                        stderr);
+                return 2;
+        }
+        log_setup("vmwp", getenv("SANDBAR_DEBUG") ? LOG_DEBUG : LOG_INFO);
+        return worker_run((int)fd);
+}
