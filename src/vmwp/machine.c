@@ -191,7 +191,7 @@ static const struct gcs_ops gcs_callbacks = {
 static bool on_own(void *ctx _unused_, const struct guid *service) {
         uint32_t port;
         return hvsocket_port_of_service(service, &port) && port >= GCS_BRIDGE_PORT &&
-                port <= INT32_MAX;
+               port <= INT32_MAX;
 }
 
 static void on_asked(

@@ -482,7 +482,9 @@ static int worker_configure(struct worker *w, const struct ipc_message *m, int *
  * fails here is told when the daemon asks for a machine. */
 static void worker_birth(struct worker *w, int channel_fd) {
         w->kvm_fd = -1;
-        (void)fd_raise_limit();
+        if (fd_raise_limit() < 0)
+                log_warning(
+                        "the limit on descriptors stays as it is: a guest may open fewer channels");
         int r = vmm_open_kvm(true, &w->birth, &w->kvm_fd);
         if (r < 0 && w->birth.hresult == HR_NO_HYPERVISOR) {
                 w->no_hardware = w->birth;
