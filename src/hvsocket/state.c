@@ -168,24 +168,31 @@ static int restore_asks(struct hvsocket *hvs, struct rd *rd) {
         return 0;
 }
 
-int hvsocket_restore(struct hvsocket *hvs, struct rd *rd) {
-        struct rd section;
+static int restore_all(struct hvsocket *hvs, struct rd *rd) {
         uint32_t n;
-        int r = state_open(rd, HVSOCKET_TAG, STATE_VERSION, NULL, &section);
+        int r = restore_asks(hvs, rd);
         if (r < 0)
                 return r;
-        r = restore_asks(hvs, &section);
-        if (r < 0)
-                return r;
-        r = rd_le32(&section, &n);
+        r = rd_le32(rd, &n);
         if (r < 0)
                 return r;
         for (uint32_t i = 0; i < n; i++) {
-                r = restore_conn(hvs, &section);
+                r = restore_conn(hvs, rd);
                 if (r < 0)
                         return r;
         }
-        return rd_end(&section);
+        return rd_end(rd);
+}
+
+int hvsocket_restore(struct hvsocket *hvs, struct rd *rd) {
+        struct rd section;
+        int r = state_open(rd, HVSOCKET_TAG, STATE_VERSION, NULL, &section);
+        if (r < 0)
+                return r;
+        hvs->restoring = true;
+        r = restore_all(hvs, &section);
+        hvs->restoring = false;
+        return r;
 }
 
 static struct hvsocket_conn *next_detached(const struct hvsocket *hvs) {
