@@ -71,8 +71,8 @@ static bool has_name(const char *const *env, const char *assignment) {
 }
 
 int agent_environment(const char *const *env, const struct agent_user *user, const char ***ret) {
+        static const char path[] = "PATH=" DEFAULT_PATH;
         struct {
-                char path[sizeof "PATH=" DEFAULT_PATH];
                 char home[sizeof "HOME=" + sizeof user->home];
                 char name[sizeof "USER=" + sizeof user->name];
         } * text;
@@ -83,10 +83,9 @@ int agent_environment(const char *const *env, const struct agent_user *user, con
         if (!list)
                 return -ENOMEM;
         text = (void *)(list + n + 4);
-        strcpy(text->path, "PATH=" DEFAULT_PATH);
         snprintf(text->home, sizeof text->home, "HOME=%s", user->home);
         snprintf(text->name, sizeof text->name, "USER=%s", user->name);
-        const char *defaults[] = {text->path, text->home, text->name};
+        const char *defaults[] = {path, text->home, text->name};
         for (size_t i = 0; i < n; i++)
                 list[i] = env[i];
         for (size_t i = 0; i < ARRAY_SIZE(defaults); i++)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "gcs/gcs.h"
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include "base/fault.h"
@@ -149,7 +150,8 @@ static int shaken(struct gcs *gcs, const struct gcs_response *response) {
 /* Tells who asked. */
 static int answer(struct gcs *gcs, const struct pending *p, struct gcs_response *response) {
         if (response->hresult && !*response->text)
-                strcpy(response->text, "the guest's agent refused without a reason");
+                snprintf(response->text, sizeof response->text,
+                        "the guest's agent refused without a reason");
         switch (p->call) {
         case GCS_NEGOTIATE:
         case GCS_CREATE:
