@@ -146,7 +146,7 @@ static int check_host(struct check *c) {
 static int judge(struct check *c) {
         _cleanup_close_ int fd = open(c->file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
         _cleanup_free_ char *data = NULL;
-        size_t n;
+        size_t n = 0;
         int r = fd < 0 ? -errno : fd_read_file(fd, WSB_FILE_MAX, &data, &n);
         if (r == -EFBIG) {
                 c->error = (struct wsb_error){.hresult = error_hresult(-EINVAL),

@@ -5,7 +5,7 @@
 #include <string.h>
 #include "wsb/wsb.h"
 
-static int note_unavailable(
+static int note_one(
         const struct wsb_settings *settings, enum wsb_setting s, struct wsb_notes *notes) {
         char path[64];
         snprintf(path, sizeof path, "/Configuration/%s", wsb_setting_name(s));
@@ -16,15 +16,13 @@ static int note_unavailable(
                 notes, &where, "%s is not available in this version", wsb_setting_name(s));
 }
 
-/* What the file asks for by name is noted one by one; what is on because the format says so, in one
- * note, so that an empty file does not make a page of them. */
-static int note_what_cannot_act(const struct wsb_settings *settings, struct wsb_notes *notes) {
+int wsb_note_unavailable(const struct wsb_settings *settings, struct wsb_notes *notes) {
         char implied[256] = "";
         for (enum wsb_setting s = 0; s < WSB_SWITCHES_; s++) {
                 if (!wsb_is_enabled(settings, s))
                         continue;
                 if (settings->places[s].line) {
-                        int r = note_unavailable(settings, s, notes);
+                        int r = note_one(settings, s, notes);
                         if (r < 0)
                                 return r;
                         continue;
@@ -34,7 +32,7 @@ static int note_what_cannot_act(const struct wsb_settings *settings, struct wsb_
                         wsb_setting_name(s));
         }
         if (settings->n_folders > 0) {
-                int r = note_unavailable(settings, WSB_MAPPED_FOLDERS, notes);
+                int r = note_one(settings, WSB_MAPPED_FOLDERS, notes);
                 if (r < 0)
                         return r;
         }
@@ -83,7 +81,7 @@ static struct json *virtual_machine(
 
 int wsb_to_hcs(const struct wsb_settings *settings, const struct wsb_machine *machine,
         struct wsb_notes *notes, struct json **ret) {
-        int r = note_what_cannot_act(settings, notes);
+        int r = wsb_note_unavailable(settings, notes);
         if (r < 0)
                 return r;
         _cleanup_(json_unrefp) struct json *doc = json_new_object();

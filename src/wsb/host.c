@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* What a file needs of this host. Opens nothing: it looks, with the caller's rights. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include "base/error.h"
@@ -59,9 +60,14 @@ int wsb_expand(
         return 0;
 }
 
-static int check_folder(
-        const struct wsb_folder *f, const struct wsb_host *host, struct wsb_notes *notes) {
-        char path_in_file[] = "/Configuration/MappedFolders/MappedFolder/HostFolder";
+static int check_folder(const struct wsb_settings *settings, size_t i, const struct wsb_host *host,
+        struct wsb_notes *notes) {
+        const struct wsb_folder *f = &settings->folders[i];
+        char path_in_file[80], nth[24] = "";
+        if (i > 0)
+                snprintf(nth, sizeof nth, "[%zu]", i + 1);
+        snprintf(path_in_file, sizeof path_in_file,
+                "/Configuration/MappedFolders/MappedFolder%s/HostFolder", nth);
         struct wsb_note where = {.hresult = HR_PATH_NOT_FOUND,
                 .line = f->place.line,
                 .column = f->place.column,
@@ -105,7 +111,7 @@ int wsb_check_host(
                         return r;
         }
         for (size_t i = 0; i < settings->n_folders; i++) {
-                int r = check_folder(&settings->folders[i], host, notes);
+                int r = check_folder(settings, i, host, notes);
                 if (r < 0)
                         return r;
         }

@@ -15,6 +15,15 @@ const char *wsb_class_name(enum wsb_error_class c) {
         return names[c];
 }
 
+/* Texts quote the file; nothing in them may end a line or steer a terminal. */
+static void tame(char *text) {
+        for (uint8_t *s = (uint8_t *)text; *s; s++)
+                if (*s < 0x20 || *s == 0x7f)
+                        *s = '?';
+                else if (s[0] == 0xc2 && s[1] >= 0x80 && s[1] < 0xa0)
+                        s[0] = s[1] = '?';
+}
+
 int wsb_refuse(struct wsb_error *we, struct wsb_refusal refusal, const char *fmt, ...) {
         if (we->hresult)
                 return -EINVAL;
@@ -29,6 +38,7 @@ int wsb_refuse(struct wsb_error *we, struct wsb_refusal refusal, const char *fmt
         va_start(args, fmt);
         vsnprintf(we->message, sizeof we->message, fmt, args);
         va_end(args);
+        tame(we->message);
         return -EINVAL;
 }
 
@@ -61,6 +71,7 @@ int wsb_notes_add(struct wsb_notes *notes, const struct wsb_note *where, const c
         va_end(args);
         if (r < 0)
                 return -ENOMEM;
+        tame(note.text);
         note.path = where && where->path ? strdup(where->path) : NULL;
         if (where && where->path && !note.path) {
                 free(note.text);

@@ -155,6 +155,13 @@ enum wsb_policy { /* the names of the Windows policies; a set bit forces the set
 /* Returns the bits that changed something. */
 unsigned wsb_apply_policy(struct wsb_settings *settings, unsigned forbidden);
 
+/* ── This version ──────────────────────────────────────────────────────────────────────────── */
+
+/* Notes what the settings ask for and this version cannot give: each that the file names, and in
+ * one more note those that are on by default. */
+_warn_unused_ int wsb_note_unavailable(
+        const struct wsb_settings *settings, struct wsb_notes *notes);
+
 /* ── The HCS document ──────────────────────────────────────────────────────────────────────── */
 
 struct wsb_machine {
@@ -166,8 +173,8 @@ struct wsb_machine {
         const char *owner;   /* NULL: "sandboxctl" */
 };
 
-/* The create document of a machine with these settings (schema 2.1). What the file asks for and
- * this version cannot give is added to *notes. The logon command is not in it: it is run as a
+/* The create document of a machine with these settings (schema 2.1), with the notes of
+ * wsb_note_unavailable(). The logon command is not in it: it is run as a
  * process once the machine is up. -ENOMEM. */
 _warn_unused_ int wsb_to_hcs(const struct wsb_settings *settings, const struct wsb_machine *machine,
         struct wsb_notes *notes, struct json **ret);
