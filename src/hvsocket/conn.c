@@ -79,8 +79,9 @@ static void on_fd(void *ctx, unsigned events) {
 }
 
 int hvsocket_conn_attach(struct hvsocket_conn *conn) {
-        conn->watched = IO_READ;
-        return io_source_new(conn->hvs->loop, conn->fd, IO_READ, on_fd, conn, &conn->source);
+        /* Restored bytes are no event of the descriptor; that it can be written to is one. */
+        conn->watched = IO_READ | (hvsocket_bytes_left(&conn->to_guest) > 0 ? IO_WRITE : 0u);
+        return io_source_new(conn->hvs->loop, conn->fd, conn->watched, on_fd, conn, &conn->source);
 }
 
 int hvsocket_conn_open(struct hvsocket_conn *conn) {

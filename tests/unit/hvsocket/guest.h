@@ -49,7 +49,8 @@ static void hv_problem(void *ctx, const struct guid *service, int r) {
         hv->problem = r;
 }
 
-static const struct hvsocket_ops hv_ops = {hv_asked, hv_reset, hv_problem};
+static const struct hvsocket_ops hv_ops = {
+        .asked = hv_asked, .reset = hv_reset, .problem = hv_problem};
 
 static _unused_ struct hv *hv_new_on(struct fake_guest *g) {
         struct hv *hv = calloc(1, sizeof *hv);

@@ -52,6 +52,30 @@ START_TEST(the_table_refuses_before_the_owner_is_asked) {
 }
 END_TEST
 
+static bool own_port(void *ctx, const struct guid *service) {
+        const struct guid own = hvsocket_service_of_port(PORT);
+        (void)ctx;
+        return guid_equal(service, &own);
+}
+
+START_TEST(the_owners_own_services_are_above_the_table) {
+        static const struct hvsocket_ops ops = {
+                .own = own_port, .asked = hv_asked, .reset = hv_reset};
+        struct fake_guest *g = fake_guest_new(1);
+        struct hv *hv = calloc(1, sizeof *hv);
+        hv->g = g;
+        hv->next_local_port = 1024;
+        assert_ok(hvsocket_new(g->vmbus, g->loop, &ops, hv, &hv->hvs));
+        fake_connect(g, VMBUS_VERSION_5_3);
+        hv_connect(hv, PORT);
+        ck_assert_uint_eq(hv->asked, 1);
+        hv_connect(hv, PORT + 1);
+        ck_assert_uint_eq(hv->asked, 1);
+        hv_expect_refusal(hv, PORT + 1, 1025);
+        hv = hv_free(hv);
+}
+END_TEST
+
 START_TEST(a_table_is_closed_until_it_is_set) {
         struct fake_guest *g = fake_guest_new(1);
         struct hv *hv = calloc(1, sizeof *hv);
@@ -372,8 +396,8 @@ START_TEST(a_failed_start_leaves_nothing) {
 END_TEST
 
 TEST_MAIN("hvsocket/dev", a_guest_dials_and_is_accepted,
-        the_table_refuses_before_the_owner_is_asked, a_table_is_closed_until_it_is_set,
-        the_owner_refuses, a_void_token_closes_the_descriptor,
+        the_table_refuses_before_the_owner_is_asked, the_owners_own_services_are_above_the_table,
+        a_table_is_closed_until_it_is_set, the_owner_refuses, a_void_token_closes_the_descriptor,
         holds_the_limit_of_unanswered_connects_and_refuses_one_more,
         holds_the_limit_of_connections_and_refuses_one_more, an_endpoint_in_use_is_refused,
         an_offer_that_the_guest_does_not_open_is_taken_back, the_host_dials_a_listener,
