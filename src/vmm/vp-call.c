@@ -53,7 +53,8 @@ static int do_call(struct vp *vp, bool signal) {
         if (r < 0)
                 return r;
 
-        struct hv_call call = make_call(&regs, &sregs);
+        const struct hv_call before = make_call(&regs, &sregs);
+        struct hv_call call = before;
         int fault = signal ? hv_call_signal(hv, vp->index, &call) : hv_call(hv, vp->index, &call);
 
         /* The call may have set registers of this VP. */
@@ -62,11 +63,13 @@ static int do_call(struct vp *vp, bool signal) {
                 return r;
         if (fault == 0) {
                 regs.rax = call.rax;
-                regs.rcx = call.rcx;
-                regs.rdx = call.rdx;
-        } else {
-                regs.rip -= OUT_LENGTH;
+                if (call.rcx != before.rcx)
+                        regs.rcx = call.rcx;
+                if (call.rdx != before.rdx)
+                        regs.rdx = call.rdx;
         }
+        if (fault != 0 || call.again)
+                regs.rip -= OUT_LENGTH; /* at the OUT once more */
         r = kvm_ioctl(vp->fd, KVM_SET_REGS, &regs);
         if (r < 0 || fault == 0)
                 return r;

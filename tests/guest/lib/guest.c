@@ -11,7 +11,8 @@ enum {
         SERVICE_WAIT,
         SERVICE_RESUME,
         SERVICE_OFF,
-        SERVICE_ON
+        SERVICE_ON,
+        SERVICE_CPUID,
 };
 enum { EXCEPTIONS = 32 };
 enum { BOOT_PARAMS_CMDLINE = 0x228 };
@@ -109,17 +110,16 @@ void guest_fail(const char *file, int line, const char *what) {
 }
 
 int guest_rdmsr(uint32_t msr, uint64_t *ret) {
-        uint32_t low = SERVICE_RDMSR, high;
-        uint64_t fault;
-        __asm__ volatile("int $0x80" : "+a"(low), "=d"(high), "=b"(fault) : "c"(msr) : "memory");
+        uint64_t low = SERVICE_RDMSR, high, fault;
+        __asm__ volatile("ud2" : "+a"(low), "=d"(high), "=b"(fault) : "c"(msr) : "memory");
         if (fault == 0)
-                *ret = (uint64_t)high << 32 | low;
+                *ret = high << 32 | low;
         return (int)fault;
 }
 
 int guest_wrmsr(uint32_t msr, uint64_t value) {
         uint64_t service = SERVICE_WRMSR, fault, high = value >> 32;
-        __asm__ volatile("int $0x80"
+        __asm__ volatile("ud2"
                          : "+a"(service), "+d"(high), "=b"(fault)
                          : "c"(msr), "S"(value)
                          : "memory");
@@ -130,7 +130,7 @@ int guest_hypercall(
         const void *page, uint64_t control, uint64_t input, uint64_t output, uint64_t *ret) {
         register uint64_t r8 __asm__("r8") = output;
         uint64_t rax = SERVICE_CALL, fault = (uintptr_t)page;
-        __asm__ volatile("int $0x80"
+        __asm__ volatile("ud2"
                          : "+a"(rax), "+b"(fault), "+c"(control), "+d"(input), "+r"(r8)
                          :
                          : "r9", "r10", "r11", "memory");
@@ -144,7 +144,7 @@ void guest_set_handler(uint8_t vector, guest_handler handler) {
 }
 
 static void service(uint64_t number) {
-        __asm__ volatile("int $0x80" : "+a"(number) : : "rbx", "rcx", "rdx", "memory");
+        __asm__ volatile("ud2" : "+a"(number) : : "rbx", "rdx", "memory");
 }
 
 void guest_interrupts_off(void) {
@@ -178,9 +178,12 @@ void guest_trapped(struct guest_trap *trap) {
 }
 
 void guest_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t ret[4]) {
-        __asm__ volatile("cpuid"
-                         : "=a"(ret[0]), "=b"(ret[1]), "=c"(ret[2]), "=d"(ret[3])
-                         : "a"(leaf), "c"(subleaf));
+        uint32_t a = SERVICE_CPUID, b, c = subleaf, d;
+        __asm__ volatile("ud2" : "+a"(a), "=b"(b), "+c"(c), "=d"(d) : "S"(leaf));
+        ret[0] = a;
+        ret[1] = b;
+        ret[2] = c;
+        ret[3] = d;
 }
 
 unsigned guest_cpu(void) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* What a synthetic guest's payload is written with. It runs in ring 3, identity-mapped, with
- * every port open and interrupts on; port access, CPUID and all computing are native. What needs
+ * every port open and interrupts on; port access and all computing are native. What needs
  * ring 0 goes through the stub in start.S. A payload is one file with guest_payload(); it ends by
  * returning its status, which appears on the console as "exit N" before the machine powers off. */
 #pragma once
@@ -58,6 +58,7 @@ void guest_wait_change(const volatile uint32_t *value, uint32_t old);
 void guest_start_cpu(unsigned cpu, void (*fn)(void));
 unsigned guest_cpu(void); /* by CPUID leaf 1 */
 
+/* In ring 0, where a KVM without hardware virtualization sees it. */
 void guest_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t ret[4]);
 uint64_t guest_rdtsc(void);
 

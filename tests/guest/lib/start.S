@@ -5,7 +5,7 @@
  * there.
  *
  * Entry: the 64-bit Linux boot protocol (RSI: boot parameters). Ring 3 comes in by interrupts and
- * by `int $0x80` (RAX: a service below). An interrupt is ended at the local APIC and handed up like
+ * by UD2 (RAX: a service below; such a KVM knows neither INT nor SYSCALL). An interrupt is ended at the local APIC and handed up like
  * a signal: RIP, flags, error code and vector go on the interrupted stack and guest_upcall runs
  * with interrupts off.
  * Ring 0 never has interrupts on but in the wait service, and keeps nothing on its stack.
@@ -21,6 +21,8 @@
 #define STACK_SIZE      0x1000
 #define USER_STACK_SIZE 0x4000
 #define FRAME_SIZE      40
+#define VECTOR_UD       6
+#define UD2             0x0b0f          /* the instruction's bytes */
 
 #define KERNEL_CS       0x08
 #define KERNEL_DS       0x10
@@ -43,6 +45,7 @@
 #define SERVICE_RESUME  4
 #define SERVICE_OFF     5
 #define SERVICE_ON      6
+#define SERVICE_CPUID   7
 
         .section .vectors, "ax"
         .balign 16
@@ -53,9 +56,7 @@ vector = 0
         .else
         pushq $0
         .endif
-        .if vector == 0x80
-        jmp service
-        .elseif vector < 32
+        .if vector < 32
         pushq $vector
         jmp exception
         .else
@@ -100,11 +101,7 @@ vector = 0
         .rept 256
         .word (VECTORS + vector * 16) & 0xffff, KERNEL_CS
         .byte 0
-        .if vector == 0x80
-        .byte 0xee                              /* ring 3 may */
-        .else
         .byte 0x8e
-        .endif
         .word (VECTORS + vector * 16) >> 16
         .quad 0
 vector = vector + 1
@@ -173,10 +170,28 @@ enter_user:
         pushq %rbx
         iretq
 
-        /* Stack: error code 0, then the frame of ring 3. RBX is 0 in the end, or the vector of the
-         * exception that the service ended in. */
+        /* Stack: vector, error code, frame. In ring 0 it can only be a service that faulted. */
+exception:
+        cmpl $KERNEL_CS, 24(%rsp)
+        je 1f
+        cmpl $VECTOR_UD, (%rsp)
+        jne upcall
+        pushq %rax
+        movq 24(%rsp), %rax
+        cmpw $UD2, (%rax)
+        popq %rax
+        je service
+        jmp upcall
+1:      movl (%rsp), %ebx
+        call stack_top
+        leaq -FRAME_SIZE(%rdx), %rsp
+        iretq
+
+        /* UD2 in ring 3: RAX is the service. RBX is 0 in the end, or the vector of the exception
+         * that it ended in. */
 service:
-        addq $8, %rsp
+        addq $16, %rsp
+        addq $2, (%rsp)                         /* the caller's RIP */
         cmpl $SERVICE_WRMSR, %eax
         je 1f
         cmpl $SERVICE_CALL, %eax
@@ -189,6 +204,8 @@ service:
         je 5f
         cmpl $SERVICE_ON, %eax
         je 6f
+        cmpl $SERVICE_CPUID, %eax
+        je 7f
         rdmsr                                   /* ECX → EDX:EAX */
         movl $0, %ebx
         iretq
@@ -219,14 +236,8 @@ service:
         iretq
 6:      movq $FLAGS_IF, 16(%rsp)
         iretq
-
-        /* Stack: vector, error code, frame. */
-exception:
-        cmpl $KERNEL_CS, 24(%rsp)
-        jne upcall
-        movl (%rsp), %ebx
-        call stack_top
-        leaq -FRAME_SIZE(%rdx), %rsp
+7:      movl %esi, %eax                         /* ESI, ECX → EAX, EBX, ECX, EDX */
+        cpuid
         iretq
 
 interrupt:
@@ -242,8 +253,8 @@ interrupt:
         popq %rax
         cmpl $KERNEL_CS, 24(%rsp)
         jne upcall
-        /* The wait service was interrupted: hand up from ring 3's own frame at the top of the
-         * stack. RBX and RDX are the service's to clobber. */
+        /* The wait service was interrupted: hand up from its caller's frame. RBX and RDX are the
+         * service's to clobber. */
         movq (%rsp), %rbx
         call stack_top
         leaq -FRAME_SIZE(%rdx), %rsp
@@ -311,7 +322,7 @@ guest_upcall:
         popq %rdx
         popq %rcx
         movl $SERVICE_RESUME, %eax
-        int $0x80
+        ud2
 
         .section .note.GNU-stack, "", @progbits
 
