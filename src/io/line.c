@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 #include "base/fault.h"
 #include "base/fd.h"
 #include "io/msg.h"
@@ -211,4 +212,9 @@ int io_line_send(
         whole[size] = '\n';
         int r = io_queue_send(&line->queue, line->fd, whole, size + 1, fds, n_fds);
         return r < 0 ? r : watch(line);
+}
+
+void io_line_shutdown(struct io_line *line) {
+        if (line->fd >= 0)
+                (void)shutdown(line->fd, SHUT_RDWR);
 }

@@ -38,3 +38,5 @@ DEFINE_CLEANUP(struct io_line, io_line_free)
  * the queue is full, -EPIPE when the peer is gone. */
 _warn_unused_ int io_line_send(
         struct io_line *line, const char *text, size_t size, const int *fds, size_t n_fds);
+/* Ends the connection in both directions: closed() follows from the loop. */
+void io_line_shutdown(struct io_line *line);
