@@ -48,7 +48,8 @@ static void session_settle(struct session *s) {
 }
 
 static void session_gone(struct session *s, uint32_t hresult, const char *text) {
-        error_set(s->e, -ECONNRESET, hresult, "the sandbox ended: %s", text);
+        error_set(s->e, -ECONNRESET, hresult ? hresult : HCS_E_TERMINATED, "the sandbox ended: %s",
+                text);
         session_stop(s, -ECONNRESET);
 }
 
@@ -238,9 +239,26 @@ static void on_exit_status(void *ctx, const struct client_reply *reply) {
                 session_gone(s, reply->e->hresult, reply->e->text);
                 return;
         }
-        s->status = (int)(json_get_i64(reply->result, "ExitCode", EXIT_FAILURE) & 0xff);
+        const struct json *status = json_get(reply->result, "result");
+        /* A process that was lost with its machine has no status; the machine's end tells why. */
+        if (!json_get_bool(status, "Exited", false) ||
+                json_get_i64(status, "LastWaitResult", 0) != 0)
+                return;
+        s->status = (int)(json_get_i64(status, "ExitCode", EXIT_FAILURE) & 0xff);
         s->exited = true;
         session_settle(s);
+}
+
+static void on_event(void *ctx, const char *method _unused_, const struct json *params) {
+        struct session *s = ctx;
+        const char *type = json_get_string(params, "Type", "");
+        const struct json *data = json_get(params, "EventData");
+        if (strcmp(type, "SystemCrashReport") == 0)
+                fprintf(stderr, "sandboxctl: the guest's kernel crashed; it said:\n%s\n",
+                        json_get_string(data, "CrashLog", "(nothing)"));
+        if (strcmp(type, "SystemExited") == 0 && !s->exited)
+                session_gone(s, (uint32_t)json_get_i64(data, "Status", 0),
+                        json_get_string(params, "Message", "it did not say why"));
 }
 
 static void on_closed(void *ctx, int r) {
@@ -252,7 +270,7 @@ static void on_closed(void *ctx, int r) {
 /* ---- life ---- */
 
 static int session_steps(struct session *s) {
-        static const struct client_ops ops = {.closed = on_closed};
+        static const struct client_ops ops = {.event = on_event, .closed = on_closed};
         struct client_options options;
         int r = watch_signals(s);
         if (r < 0)
