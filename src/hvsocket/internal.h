@@ -74,7 +74,7 @@ struct hvsocket {
         struct io_timer *ask_timer; /* tells of restored asks */
         struct hvsocket_conn conns; /* list head, in order of offers */
         size_t n_conns;
-        bool restoring; /* inside hvsocket_restore() */
+        bool restoring;                    /* inside hvsocket_restore() */
         uint8_t buffer[HVSOCKET_DATA_MAX]; /* between socket and ring, within one call */
 };
 
