@@ -23,6 +23,8 @@ enum {
         CLIENT_FDS_MAX = 8,
 };
 
+#define CLIENT_SYSTEM_SOCKET "/run/sandbar/vmcompute.sock"
+
 struct client;
 
 enum client_daemon {
@@ -64,7 +66,7 @@ pid_t client_daemon_pid(const struct client *client);
  * hresult is the daemon's. fds belong to the callee. error_document is error.data, else NULL. */
 struct client_reply {
         int r;
-        const struct json *result;
+        struct json *result;
         const struct error *e;
         const struct json *error_document;
         int *fds;
@@ -76,9 +78,9 @@ typedef void (*client_reply_fn)(void *ctx, const struct client_reply *reply);
  * is an object and is consumed, even by a failure; NULL is an empty one. */
 _warn_unused_ int client_call(struct client *client, const char *method,
         struct json *params_consume, client_reply_fn fn, void *ctx);
-/* Waits up to timeout_ms (-1: without end; then -ETIMEDOUT, and the late answer is dropped).
- * ret_result may be NULL. Descriptors are closed by the first form and given by the second, which
- * waits without end.
+/* Not from a callback of this client (-EBUSY). Waits up to timeout_ms (-1: without end; then
+ * -ETIMEDOUT, and the late answer is dropped). ret_result may be NULL. Descriptors are closed by
+ * the first form and given by the second, which waits without end.
  */
 _warn_unused_ int client_call_wait(struct client *client, const char *method,
         struct json *params_consume, int timeout_ms, struct error *e, struct json **ret_result);
