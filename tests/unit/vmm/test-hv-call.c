@@ -129,6 +129,8 @@ START_TEST(input_and_output_do_not_overlap) {
         assert_status(fake_do(&fake, one, FAKE_IN, FAKE_IN + 16), 3);
         assert_status(fake_do(&fake, one, FAKE_IN + 8, FAKE_IN), 3);
         assert_status(fake_do(&fake, one, FAKE_IN, FAKE_IN + 24), 1ull << 32);
+        /* Side by side, the other way round: denied for what is there, not for where it is. */
+        assert_status(fake_do(&fake, one, FAKE_IN + 16, FAKE_IN), HV_STATUS_ACCESS_DENIED);
 }
 END_TEST
 

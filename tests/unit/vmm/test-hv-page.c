@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <pthread.h>
 #include "hv-fixture.h"
 
 #define OS_ID (0x8100ull << 48)
@@ -153,6 +154,39 @@ START_TEST(a_changed_time_gets_a_new_sequence) {
 }
 END_TEST
 
+/* The offset is a thousand times the sequence, here. */
+static void *read_tsc_page(void *arg) {
+        const int *stop = arg;
+        while (!__atomic_load_n(stop, __ATOMIC_RELAXED)) {
+                uint32_t before, after;
+                le64 offset;
+                if (gmem_load32(fake.gm, FAKE_TSC, &before) < 0 ||
+                        gmem_read(fake.gm, FAKE_TSC + 16, &offset, sizeof offset) < 0 ||
+                        gmem_load32(fake.gm, FAKE_TSC, &after) < 0)
+                        return arg;
+                if (before != 0 && before == after && le64_get(offset) != before * 1000ull)
+                        return arg;
+        }
+        return NULL;
+}
+
+START_TEST(a_reader_never_sees_half_a_change) {
+        pthread_t thread;
+        int stop = 0;
+        void *result;
+        fake.now = 1000;
+        wrmsr(HV_MSR_REFERENCE_TSC, FAKE_TSC | 1);
+        ck_assert_int_eq(pthread_create(&thread, NULL, read_tsc_page, &stop), 0);
+        for (unsigned i = 2; i < 300000; i++) {
+                fake.now = i * 1000ull;
+                hv_tsc_changed(fake.hv);
+        }
+        __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+        ck_assert_int_eq(pthread_join(thread, &result), 0);
+        ck_assert_ptr_null(result);
+}
+END_TEST
+
 START_TEST(a_disabled_tsc_page_is_left_alone) {
         fill(FAKE_TSC, 0x33);
         wrmsr(HV_MSR_REFERENCE_TSC, FAKE_TSC);
@@ -178,5 +212,5 @@ END_TEST
 HV_TEST_MAIN("hv-page", NULL, the_stub_is_these_bytes, the_page_needs_an_os_id,
         what_was_under_the_page_comes_back, a_page_outside_ram_faults_and_changes_nothing,
         a_locked_page_stays_until_reset, the_tsc_page_tells_the_reference_time,
-        a_changed_time_gets_a_new_sequence, a_disabled_tsc_page_is_left_alone,
-        a_tsc_too_slow_is_not_valid)
+        a_changed_time_gets_a_new_sequence, a_reader_never_sees_half_a_change,
+        a_disabled_tsc_page_is_left_alone, a_tsc_too_slow_is_not_valid)
