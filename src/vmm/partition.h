@@ -32,6 +32,10 @@ struct vp {
         struct kvm_run *run;
         pthread_t thread;
         bool has_thread;
+        /* What goes on counting in KVM while the VP stands still, as first saved or restored. */
+        bool settled; /* until the VP runs again */
+        uint32_t timer_count;
+        uint64_t tsc;
 };
 
 struct doorbell {
@@ -125,8 +129,13 @@ bool doorbell_ring(struct vmm *vmm, uint32_t connection_id);
 _warn_unused_ int doorbell_rebind(struct vmm *vmm);
 
 /* timebase.c: 0 when the partition is made; stands still between stop and start, and so do the VPs'
- * time stamp counters. */
+ * time stamp counters where KVM can shift them. */
 void timebase_reset(struct vmm *vmm);
 _warn_unused_ int timebase_start(struct vmm *vmm);
 void timebase_stop(struct vmm *vmm);
 uint64_t timebase_now(struct vmm *vmm); /* 100 ns */
+/* While time stands still: its saved form in ticks, and what a VP's counter stands at. */
+uint64_t timebase_get(struct vmm *vmm);
+void timebase_set(struct vmm *vmm, uint64_t ticks);
+_warn_unused_ int timebase_get_tsc(struct vp *vp, uint64_t *ret);
+_warn_unused_ int timebase_set_tsc(struct vp *vp, uint64_t tsc);

@@ -129,6 +129,8 @@ static int run(struct vmm *vmm) {
         int r = timebase_start(vmm);
         if (r < 0)
                 return r;
+        for (uint32_t i = 0; i < vmm->config.vps; i++)
+                vmm->vps[i].settled = false;
         pthread_mutex_lock(&vmm->run_lock);
         if (!atomic_load(&vmm->ended))
                 atomic_store(&vmm->running, true);

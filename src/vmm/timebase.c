@@ -35,25 +35,38 @@ static int tsc_offset(struct vp *vp, unsigned long request, uint64_t *value) {
         return kvm_ioctl(vp->fd, request, &attr);
 }
 
+/* Takes the time that it stood off every VP's counter. *ret_shifted: whether that had an effect; a
+ * KVM that runs guest code on the bare CPU shows it the host's counter, come what may. */
+static int shift_counters(struct vmm *vmm, uint64_t stood, bool *ret_shifted) {
+        for (uint32_t i = 0; i < vmm->config.vps; i++) {
+                uint64_t offset = 0, now = 0;
+                int r = tsc_offset(&vmm->vps[i], KVM_GET_DEVICE_ATTR, &offset);
+                offset -= stood;
+                if (r >= 0)
+                        r = tsc_offset(&vmm->vps[i], KVM_SET_DEVICE_ATTR, &offset);
+                if (r >= 0)
+                        r = tsc_offset(&vmm->vps[i], KVM_GET_DEVICE_ATTR, &now);
+                if (r < 0)
+                        return r;
+                *ret_shifted = now == offset;
+        }
+        return 0;
+}
+
 int timebase_start(struct vmm *vmm) {
         int r = 0;
+        bool shifted = true;
         pthread_mutex_lock(&vmm->time_lock);
         if (!vmm->time_runs) {
                 uint64_t now = __rdtsc();
-                uint64_t stood = now - vmm->time_tsc;
-                for (uint32_t i = 0; r >= 0 && i < vmm->config.vps; i++) {
-                        uint64_t offset;
-                        r = tsc_offset(&vmm->vps[i], KVM_GET_DEVICE_ATTR, &offset);
-                        if (r < 0)
-                                break;
-                        offset -= stood;
-                        r = tsc_offset(&vmm->vps[i], KVM_SET_DEVICE_ATTR, &offset);
-                }
+                r = shift_counters(vmm, now - vmm->time_tsc, &shifted);
                 vmm->time_tsc = now;
                 vmm->time_runs = true;
         }
         pthread_mutex_unlock(&vmm->time_lock);
-        return r < 0 ? r : 0;
+        if (r == 0 && !shifted && vmm->hv)
+                hv_tsc_changed(vmm->hv);
+        return r;
 }
 
 void timebase_stop(struct vmm *vmm) {
@@ -65,4 +78,33 @@ void timebase_stop(struct vmm *vmm) {
                 vmm->time_runs = false;
         }
         pthread_mutex_unlock(&vmm->time_lock);
+}
+
+uint64_t timebase_get(struct vmm *vmm) {
+        pthread_mutex_lock(&vmm->time_lock);
+        uint64_t ticks = ticks_now(vmm);
+        pthread_mutex_unlock(&vmm->time_lock);
+        return ticks;
+}
+
+void timebase_set(struct vmm *vmm, uint64_t ticks) {
+        pthread_mutex_lock(&vmm->time_lock);
+        vmm->time_base = ticks;
+        vmm->time_tsc = __rdtsc();
+        pthread_mutex_unlock(&vmm->time_lock);
+}
+
+int timebase_get_tsc(struct vp *vp, uint64_t *ret) {
+        uint64_t offset = 0;
+        int r = tsc_offset(vp, KVM_GET_DEVICE_ATTR, &offset);
+        if (r < 0)
+                return r;
+        *ret = offset + vp->vmm->time_tsc;
+        return 0;
+}
+
+int timebase_set_tsc(struct vp *vp, uint64_t tsc) {
+        uint64_t offset = tsc - vp->vmm->time_tsc;
+        int r = tsc_offset(vp, KVM_SET_DEVICE_ATTR, &offset);
+        return r < 0 ? r : 0;
 }

@@ -17,10 +17,17 @@ enum {
 enum { EXCEPTIONS = 32 };
 enum { BOOT_PARAMS_CMDLINE = 0x228 };
 
+enum { MSR_X2APIC_ICR = 0x830, ICR_INIT = 0x4500, ICR_STARTUP = 0x4600 };
+enum { IOAPIC_TABLE = 0x10 };
+#define IOAPIC  0xfec00000ul
+#define AP_PAGE 0x8000ul
+
 void guest_main(void);
 void guest_trapped(struct guest_trap *trap);
 
-const uint8_t *guest_boot_params; /* start.S */
+const uint8_t *guest_boot_params;               /* start.S */
+void (*guest_ap_entries[GUEST_CPUS_MAX])(void); /* start.S */
+extern const uint8_t guest_ap_start[], guest_ap_end[];
 static guest_handler handlers[256];
 
 void guest_putchar(char c) {
@@ -196,6 +203,22 @@ uint64_t guest_rdtsc(void) {
         uint32_t low, high;
         __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
         return (uint64_t)high << 32 | low;
+}
+
+void guest_route_line(unsigned line, uint8_t vector, bool level) {
+        volatile uint32_t *ioapic = (volatile uint32_t *)IOAPIC;
+        ioapic[0] = IOAPIC_TABLE + 2 * line + 1;
+        ioapic[4] = 0;
+        ioapic[0] = IOAPIC_TABLE + 2 * line;
+        ioapic[4] = vector | (level ? 1u << 15 : 0);
+}
+
+void guest_start_cpu(unsigned cpu, void (*fn)(void)) {
+        guest_ap_entries[cpu] = fn;
+        memcpy((void *)AP_PAGE, guest_ap_start, (size_t)(guest_ap_end - guest_ap_start));
+        guest_check(guest_wrmsr(MSR_X2APIC_ICR, (uint64_t)cpu << 32 | ICR_INIT) == 0);
+        guest_check(guest_wrmsr(MSR_X2APIC_ICR,
+                            (uint64_t)cpu << 32 | ICR_STARTUP | AP_PAGE / GUEST_PAGE_SIZE) == 0);
 }
 
 void *memcpy(void *to, const void *from, size_t n) {

@@ -62,6 +62,9 @@ unsigned guest_cpu(void); /* by CPUID leaf 1 */
 void guest_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t ret[4]);
 uint64_t guest_rdtsc(void);
 
+/* Routes a line of the I/O APIC to a vector of processor 0, and unmasks it. */
+void guest_route_line(unsigned line, uint8_t vector, bool level);
+
 static inline void outb(uint16_t port, uint8_t v) {
         __asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port));
 }

@@ -18,8 +18,10 @@
 #define TSS(n)          (CPU + (n) * 0x80)
 #define IO_MAP          TSS(CPUS)
 #define TSS_LIMIT(n)    (IO_MAP + 0x2000 - TSS(n))
-#define STACK_SIZE      0x1000
-#define USER_STACK_SIZE 0x4000
+#define STACK_SHIFT     12
+#define STACK_SIZE      (1 << STACK_SHIFT)
+#define USER_STACK_SHIFT 14
+#define USER_STACK_SIZE (1 << USER_STACK_SHIFT)
 #define FRAME_SIZE      40
 #define VECTOR_UD       6
 #define UD2             0x0b0f          /* the instruction's bytes */
@@ -34,6 +36,7 @@
 #define FLAGS_IF        0x202
 
 #define MSR_APIC_BASE   0x1b
+#define MSR_EFER        0xc0000080
 #define MSR_X2APIC_EOI  0x80b
 #define MSR_X2APIC_SIVR 0x80f
 
@@ -291,6 +294,54 @@ stack_top:
         addq $STACK_SIZE - 1, %rdx
         andq $-STACK_SIZE, %rdx
         ret
+
+        /* Where another processor wakes up: real mode, in a copy of this on a page below 1 MiB. */
+        .globl guest_ap_start, guest_ap_end
+        .code16
+guest_ap_start:
+        movw %cs, %ax
+        movw %ax, %ds
+        lgdtl gdt_ptr_low - guest_ap_start
+        movl $0x20, %eax                        /* PAE */
+        movl %eax, %cr4
+        movl $guest_page_tables, %eax
+        movl %eax, %cr3
+        movl $MSR_EFER, %ecx
+        rdmsr
+        orl $0x100, %eax                        /* long mode */
+        wrmsr
+        movl $0x80000011, %eax                  /* paging, protection */
+        movl %eax, %cr0
+        ljmpl $KERNEL_CS, $ap_long
+gdt_ptr_low:
+        .word gdt_end - gdt - 1
+        .long gdt
+guest_ap_end:
+        .code64
+ap_long:
+        movl $KERNEL_DS, %eax
+        movl %eax, %ds
+        movl %eax, %es
+        movl %eax, %ss
+        movl $1, %eax
+        cpuid
+        shrl $24, %ebx                          /* the APIC id */
+        movl %ebx, %esi
+        lidt idt_ptr
+        movl %esi, %eax
+        shll $4, %eax
+        addl $TSS_SELECTOR, %eax
+        ltr %ax
+        movl %esi, %eax
+        addl $1, %eax
+        shll $STACK_SHIFT, %eax
+        leaq stacks(%rax), %rsp
+        movl %esi, %eax
+        addl $1, %eax
+        shll $USER_STACK_SHIFT, %eax
+        leaq user_stacks(%rax), %rbp
+        movq guest_ap_entries(, %rsi, 8), %rbx
+        jmp enter_user
 
         /* Ring 3. Stack: vector, error code, flags, RIP. */
 guest_upcall:
