@@ -26,15 +26,16 @@ bool connection_target_valid(const struct vmbus *vmbus, uint32_t vp, uint8_t sin
         return vp < vmbus->ops->vps(vmbus->ctx) && sint < SINTS;
 }
 
-/* One channel at the end of a connection. A callback may offer and rescind: nothing is kept across
- * it but the relid. */
-static void connection_drop(struct vmbus *vmbus, unsigned relid) {
+/* One channel at the end of a connection, or of there being none (`had`). Dynamic ones go, but for
+ * those that the guest of the next connection may still want: offered while there was no guest. A
+ * callback may offer and rescind: nothing is kept across it but the relid. */
+static void connection_drop(struct vmbus *vmbus, unsigned relid, bool had) {
         struct vmbus_channel *channel = vmbus->channels[relid];
         if (!channel)
                 return;
         bool open = channel->doorbell || channel->close_due; /* open() came and close() did not */
-        bool over = offer_is_dynamic(&channel->offer) || channel->state == CHANNEL_RESCINDING ||
-                    channel->state == CHANNEL_RESCINDED;
+        bool over = (had && offer_is_dynamic(&channel->offer)) ||
+                    channel->state == CHANNEL_RESCINDING || channel->state == CHANNEL_RESCINDED;
         if (channel->close_due)
                 vmbus->closes_due--;
         channel->close_due = false;
@@ -56,7 +57,7 @@ void connection_end(struct vmbus *vmbus) {
         vmbus->tl_pending = 0;
         vmbus->outbox_n = 0;
         for (unsigned relid = 1; relid <= VMBUS_RELID_MAX; relid++)
-                connection_drop(vmbus, relid);
+                connection_drop(vmbus, relid, had);
         gpadls_clear(&vmbus->gpadls);
         if (had && vmbus->tl_ops)
                 vmbus->tl_ops->reset(vmbus->tl_ctx);

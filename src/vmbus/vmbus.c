@@ -79,7 +79,8 @@ uint16_t vmbus_message(struct vmbus *vmbus, uint32_t connection_id, uint32_t typ
         if (room) {
                 unsigned i = (vmbus->inbox_first + vmbus->inbox_n++) % VMBUS_INBOX_MAX;
                 vmbus->inbox[i] = (struct inbox_entry){.size = (uint16_t)size};
-                memcpy(vmbus->inbox[i].message.bytes, payload, size);
+                if (size)
+                        memcpy(vmbus->inbox[i].message.bytes, payload, size);
         }
         pthread_mutex_unlock(&vmbus->lock);
         io_event_set(vmbus->event);

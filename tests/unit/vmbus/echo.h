@@ -9,8 +9,9 @@ struct echo {
         unsigned opens, readies, closes, releases, packets;
         uint32_t refuse; /* status that open() returns */
         uint8_t user_data[VMBUS_USER_DATA_SIZE];
-        bool keep; /* take packets but do not answer */
-        bool lazy; /* do not take packets */
+        bool keep;    /* take packets but do not answer */
+        bool lazy;    /* do not take packets */
+        bool unknown; /* the channel is not known yet: open() tells it */
         bool rescind_in_open, rescind_in_ready, rescind_in_close;
         uint32_t get_handle; /* GPADL to take in open(), 0: none */
         struct gmem_pages *got;
@@ -20,6 +21,8 @@ static uint32_t echo_open(
         void *ctx, struct vmbus_channel *channel, const uint8_t user_data[VMBUS_USER_DATA_SIZE]) {
         struct echo *e = ctx;
         e->opens++;
+        if (e->unknown)
+                e->channel = channel;
         ck_assert_ptr_eq(e->channel, channel);
         ck_assert(vmbus_channel_is_open(channel));
         memcpy(e->user_data, user_data, sizeof e->user_data);
