@@ -51,7 +51,8 @@ void hvsocket_bytes_done(struct hvsocket_bytes *bytes) {
 
 /* Guest to owner */
 
-/* The count that the owner's socket took: 0 when it is full, or the owner gone. */
+/* The count that the owner's socket took, 0 when it is full. What nobody will read is dropped: an
+ * owner who is gone altogether is told by a hang-up, one who only reads no more may still write. */
 static ssize_t write_owner(struct hvsocket_conn *conn, const uint8_t *data, size_t size) {
         ssize_t n = fault_hit(FAULT_IO) ? (errno = EIO, -1)
                                         : send(conn->fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -59,11 +60,7 @@ static ssize_t write_owner(struct hvsocket_conn *conn, const uint8_t *data, size
                 return n;
         if (errno == EAGAIN || errno == EINTR)
                 return 0;
-        if (errno == EPIPE || errno == ECONNRESET) {
-                conn->owner_gone = true;
-                return 0;
-        }
-        return -errno;
+        return errno == EPIPE || errno == ECONNRESET ? (ssize_t)size : -errno;
 }
 
 static int flush_to_owner(struct hvsocket_conn *conn) {
@@ -108,7 +105,7 @@ static int pump_to_owner(struct hvsocket_conn *conn) {
                 int r = flush_to_owner(conn);
                 if (r < 0)
                         return r;
-                if (conn->owner_gone || hvsocket_bytes_left(&conn->to_owner) > 0)
+                if (hvsocket_bytes_left(&conn->to_owner) > 0)
                         return 0;
                 if (i == BURST) {
                         conn->more_to_owner = true;
@@ -150,10 +147,11 @@ static ssize_t read_owner(struct hvsocket_conn *conn, size_t want) {
                                         : recv(conn->fd, conn->hvs->buffer, want, MSG_DONTWAIT);
         if (n > 0)
                 return n;
-        bool empty = n < 0 && (errno == EAGAIN || errno == EINTR);
-        if (n < 0 && !empty && errno != ECONNRESET)
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+                return 0;
+        if (n < 0 && errno != ECONNRESET)
                 return -errno;
-        conn->owner_eof = !empty || conn->owner_gone;
+        conn->owner_eof = true;
         return 0;
 }
 
@@ -187,11 +185,8 @@ static int step_to_guest(struct hvsocket_conn *conn) {
         if (n == 0)
                 return conn->owner_eof ? 0 : 1;
         r = write_guest(conn, conn->hvs->buffer, (size_t)n);
-        if (r == VMBUS_E_FULL) {
-                conn->ring_full = true;
-                r = hvsocket_bytes_add(&conn->to_guest, conn->hvs->buffer, (size_t)n);
-                return r < 0 ? r : 1;
-        }
+        if (r == VMBUS_E_FULL)
+                return hvsocket_bytes_add(&conn->to_guest, conn->hvs->buffer, (size_t)n);
         return r <= 0 ? r : 1;
 }
 
@@ -238,7 +233,7 @@ void hvsocket_conn_pump(struct hvsocket_conn *conn) {
         if (conn->detached)
                 conn->owner_gone = conn->owner_eof = true;
         size_t room = vmbus_send_room(conn->channel);
-        int r = pump_to_owner(conn);
+        int r = conn->owner_gone ? 0 : pump_to_owner(conn);
         if (r >= 0)
                 r = pump_to_guest(conn);
         if (r >= 0)

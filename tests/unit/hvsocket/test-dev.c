@@ -258,7 +258,7 @@ START_TEST(the_table_refuses_a_dial) {
 }
 END_TEST
 
-START_TEST(a_dial_before_the_guest_is_there_is_reset) {
+START_TEST(a_dial_before_the_guest_is_there_waits_for_it) {
         struct hv *hv = hv_new_on(fake_guest_new(1));
         const struct guid service = hvsocket_service_of_port(22);
         int ours, theirs;
@@ -267,10 +267,13 @@ START_TEST(a_dial_before_the_guest_is_there_is_reset) {
         hvsocket_dial(hv->hvs, &service, theirs, 60000, hv_dialled, hv);
         fake_run(hv->g);
         fake_expect_silence(hv->g);
-        /* A contact drops all connections, as it does when a guest restarts. */
-        fake_contact(hv->g, VMBUS_VERSION_5_3);
-        ck_assert_int_eq(hv->dialled, -ECONNRESET);
-        owner_expect_eof(hv->g, ours);
+        ck_assert_uint_eq(fake_connect(hv->g, VMBUS_VERSION_5_3), 1);
+        ck_assert_int_eq(hv->dialled, 1);
+        struct fake_channel *ch = hv_open(hv, fake_offer_of(hv->g, &service), LINUX_RING_PAGES);
+        ck_assert_int_eq(hv->dialled, 0);
+        owner_write(ours, "hello", 5);
+        guest_expect(ch, "hello", 5);
+        fake_forget(ch);
         close(ours);
         hv = hv_free(hv);
 }
@@ -402,6 +405,6 @@ TEST_MAIN("hvsocket/dev", a_guest_dials_and_is_accepted,
         holds_the_limit_of_connections_and_refuses_one_more, an_endpoint_in_use_is_refused,
         an_offer_that_the_guest_does_not_open_is_taken_back, the_host_dials_a_listener,
         a_dial_without_listener_times_out, the_table_refuses_a_dial,
-        a_dial_before_the_guest_is_there_is_reset, a_guest_that_restarts_ends_everything,
+        a_dial_before_the_guest_is_there_waits_for_it, a_guest_that_restarts_ends_everything,
         thousands_of_short_connections_leave_nothing,
         a_failure_anywhere_refuses_that_connection_only, a_failed_start_leaves_nothing)

@@ -103,6 +103,25 @@ START_TEST(an_owner_who_leaves_bytes_unread_ends_it_in_order) {
 }
 END_TEST
 
+START_TEST(an_owner_who_reads_no_more_may_still_write) {
+        struct hv *hv = hv_new();
+        struct stream s = hv_stream(hv);
+        static const uint8_t unwanted[LINUX_DATA_MAX];
+        ck_assert_int_eq(shutdown(s.fd, SHUT_RD), 0);
+        for (int i = 0; i < 100; i++) {
+                ck_assert(guest_send(s.ch, unwanted, sizeof unwanted));
+                fake_run(hv->g);
+        }
+        owner_write(s.fd, "still here", 10);
+        guest_expect(s.ch, "still here", 10);
+        close(s.fd);
+        guest_expect_fin(s.ch);
+        guest_expect_end(s.ch);
+        ck_assert_uint_eq(hv->problems, 0);
+        hv = hv_free(hv);
+}
+END_TEST
+
 START_TEST(an_owner_who_closed_before_the_guest_opened_is_heard) {
         struct hv *hv = hv_new();
         int ours, theirs;
@@ -226,6 +245,34 @@ START_TEST(a_full_ring_and_a_gone_owner_end_when_the_guest_has_read) {
 }
 END_TEST
 
+/* More than one turn's worth behind an owner who is gone, and no descriptor to go on with. */
+START_TEST(much_that_a_gone_owner_left_arrives) {
+        struct hv *hv = hv_new();
+        struct stream s = {.hv = hv};
+        int theirs, size = 2 << 20;
+        static uint8_t buf[1 << 20], got_buf[HVSOCKET_DATA_MAX];
+        hv_connect(hv, PORT);
+        pair(&s.fd, &theirs);
+        /* Beyond the host's limit for root only; others test with what a socket takes. */
+        (void)setsockopt(s.fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size);
+        fill(buf, 0, sizeof buf);
+        ssize_t total = send(s.fd, buf, sizeof buf, MSG_NOSIGNAL);
+        ck_assert_int_gt(total, 0);
+        close(s.fd);
+        assert_error(hvsocket_accept(hv->hvs, hv->token, theirs), 0);
+        s.ch = hv_open(hv, fake_expect_offer(hv->g), 400);
+        fake_run(hv->g);
+        ssize_t got = 0;
+        for (int r; (r = guest_receive(s.ch, got_buf)) != 0; got += r) {
+                ck_assert_int_gt(r, 0);
+                assert_pattern(got_buf, (size_t)got, (size_t)r);
+        }
+        ck_assert_int_eq(got, total);
+        guest_expect_end(s.ch);
+        hv = hv_free(hv);
+}
+END_TEST
+
 /* What a guest must not do ends its connection, and only that. */
 static void assert_broken(struct stream s, int problem) {
         struct hv *hv = s.hv;
@@ -327,6 +374,12 @@ START_TEST(an_owner_who_sends_to_a_closed_guest_is_cut_off) {
         while (send(s.fd, buf, sizeof buf, MSG_NOSIGNAL) > 0)
                 fake_run(hv->g);
         ck_assert(io_timer_armed(timer));
+        ck_assert_uint_eq(hv->hvs->conns.next->watched, 0); /* a full socket is no event now */
+        /* One that still reads is given time from then on. */
+        io_timer_disarm(timer);
+        ck_assert_int_gt(guest_receive(s.ch, got), 0);
+        fake_run(hv->g);
+        ck_assert(io_timer_armed(timer));
         /* All read: it may be a slow reader after all. */
         while (guest_receive(s.ch, got) > 0)
                 fake_run(hv->g);
@@ -401,11 +454,12 @@ START_TEST(a_busy_connection_leaves_others_their_turn) {
         fake_ring_doorbell(busy.ch);
         ck_assert(guest_send(other.ch, "me too", 6));
         assert_ok(io_loop_once(hv->g->loop, 0));
-        assert_ok(io_loop_once(hv->g->loop, 0));
         char got[16];
         ck_assert_int_eq(recv(other.fd, got, sizeof got, 0), 6);
         static uint8_t all[1 << 16];
-        size_t total = 0;
+        ssize_t first = recv(busy.fd, all, sizeof all, 0);
+        ck_assert(first > 0 && first < 100);
+        size_t total = (size_t)first;
         for (ssize_t r; total < n; total += (size_t)r) {
                 fake_run(hv->g);
                 r = recv(busy.fd, all, sizeof all, 0);
@@ -445,11 +499,12 @@ TEST_MAIN("hvsocket/pump", bytes_flow_both_ways, a_guest_that_is_done_still_gets
         an_owner_who_is_done_still_gets_his_answer,
         what_a_closing_owner_wrote_arrives_before_the_end,
         an_owner_who_leaves_bytes_unread_ends_it_in_order,
+        an_owner_who_reads_no_more_may_still_write,
         an_owner_who_closed_before_the_guest_opened_is_heard, a_full_owner_holds_back_the_guest,
         a_slow_guest_holds_back_the_owner, a_large_ring_is_used, the_smallest_ring_works,
         a_full_ring_and_a_gone_owner_end_when_the_guest_has_read,
-        a_guest_that_breaks_the_protocol_loses_that_connection, a_corrupt_ring_ends_the_connection,
-        a_channel_closed_by_the_guest_is_taken_back,
+        much_that_a_gone_owner_left_arrives, a_guest_that_breaks_the_protocol_loses_that_connection,
+        a_corrupt_ring_ends_the_connection, a_channel_closed_by_the_guest_is_taken_back,
         an_owner_who_sends_to_a_closed_guest_is_cut_off, a_failing_socket_ends_the_connection,
         no_memory_for_what_waits_ends_the_connection, a_busy_connection_leaves_others_their_turn,
         a_pause_loses_nothing)

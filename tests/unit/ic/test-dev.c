@@ -151,8 +151,20 @@ START_TEST(an_answer_to_nothing_fails_the_device) {
 
         ch = icg_ready(i, &ic_service_heartbeat);
         request = icg_receive(ch);
+        request->bytes[OFF_BODY]++;
         ck_assert(fake_send_inband(ch, 0, request->bytes, request->size)); /* without the flag */
         assert_failed(i, ch);
+
+        /* Twice the same, where the body says nothing. */
+        ch = icg_ready(i, &ic_service_timesync);
+        request = icg_receive(ch);
+        icg_answer(ch, request);
+        ck_assert_uint_eq(i->problems, 0);
+        icg_answer(ch, request);
+        ck_assert_uint_eq(i->problems, 1);
+        ck_assert_int_eq(i->ic->devs[IC_DEV_TIMESYNC].state, IC_FAILED);
+        fake_close(ch);
+        i->problems = 0;
 
         ch = icg_ready(i, &ic_service_heartbeat);
         request = icg_receive(ch);
