@@ -38,6 +38,7 @@ struct process {
         struct io_source *exec_source;
         struct terminal *terminal; /* borrowed from agent->terminals */
         uint32_t exit_code;
+        bool claimed; /* somebody asked for its end, so the host knows that it was started */
 };
 
 /* The relay of a process, which may outlive it. */
@@ -83,7 +84,7 @@ void agent_wait(
 void agent_signal(struct agent *agent, const struct ticket *ticket, uint32_t pid, int32_t signal);
 void agent_resize(struct agent *agent, const struct ticket *ticket, uint32_t pid, uint16_t rows,
         uint16_t columns);
-/* The bridge ended: nobody waits any more, and what was not yet started will not be. */
+/* The bridge ended: nobody waits any more, and what the host cannot know of shall not run. */
 void agent_processes_unbridge(struct agent *agent);
 void agent_processes_free(struct agent *agent);
 void agent_child_ended(struct agent *agent, pid_t pid, int status);

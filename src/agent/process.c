@@ -199,10 +199,12 @@ static int fork_process(struct process *p, struct error *e) {
         return io_source_new(p->agent->loop, p->exec_fd, IO_READ, on_exec, p, &p->exec_source);
 }
 
-/* A child that nobody can learn about must not run. */
+/* A child that nobody can learn about must not run. It may not lead its group yet. */
 static void abandon(struct process *p) {
-        if (p->state == PROCESS_STARTING)
-                (void)kill(p->pid, SIGKILL);
+        if (p->state != PROCESS_STARTING && p->state != PROCESS_RUNNING)
+                return;
+        (void)kill(p->pid, SIGKILL);
+        (void)kill(-p->pid, SIGKILL);
 }
 
 /* Goes on when every stream is connected. */
@@ -329,6 +331,7 @@ void agent_wait(
                         "no memory, or 1024 requests wait for processes already", 0);
                 return;
         }
+        p->claimed = true;
         w->process = p;
         w->ticket = *ticket;
         w->next = agent->waiters;
@@ -378,7 +381,7 @@ void agent_processes_unbridge(struct agent *agent) {
                 free_waiter(agent, agent->waiters);
         for (struct process *p = agent->processes, *next; p; p = next) {
                 next = p->next;
-                if (p->state > PROCESS_STARTING)
+                if (p->claimed)
                         continue;
                 abandon(p);
                 free_process(p);

@@ -243,6 +243,7 @@ END_TEST
 
 static int decode_counted(const char *member, const char *element, size_t n) {
         char *body = malloc(n * 32 + 256), *at = body;
+        ck_assert_ptr_nonnull(body);
         bool array = strcmp(member, "CommandArgs") == 0;
         at += sprintf(at, "{\"Settings\":{\"ProcessParameters\":\"{\\\"%s\\\":%c", member,
                 array ? '[' : '{');
