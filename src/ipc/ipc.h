@@ -33,7 +33,7 @@ enum ipc_type {
         IPC_SHUTDOWN,       /* asks the guest; DONE when it was delivered; EXITED follows */
         IPC_TERMINATE,      /* no DONE: EXITED is the answer, then the worker ends */
         IPC_CREATE_PROCESS, /* fds: the wanted ones of stdin, stdout, stderr, in this order, each a
-                               non-blocking pipe end (read end for stdin); DONE.pid */
+                               non-blocking stream socket; DONE.pid */
         IPC_SIGNAL_PROCESS,
         IPC_RESIZE_CONSOLE,
         IPC_CLOSE_STDIN,

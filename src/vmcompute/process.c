@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/socket.h>
 #include "base/fault.h"
 #include "base/fd.h"
 #include "vmcompute/server.h"
@@ -70,21 +71,20 @@ static size_t count_processes(const struct system *s) {
         return n;
 }
 
-/* A pipe for each wanted stream: ret_worker gets the wanted ends in order, non-blocking, client
- * those of the client by stream. */
-static int make_pipes(const bool want[3], int client[3], int ret_worker[3], size_t *ret_n) {
+/* A socket pair for each wanted stream, which hvsocket can half-close: ret_worker gets the wanted
+ * ends in order, non-blocking, client those of the client by stream. */
+static int make_streams(const bool want[3], int client[3], int ret_worker[3], size_t *ret_n) {
         size_t n = 0;
         int r = 0;
         for (int i = 0; i < 3 && r == 0; i++) {
                 if (!want[i])
                         continue;
                 int ends[2];
-                r = fault_hit(FAULT_FD) ? -EMFILE : pipe2(ends, O_CLOEXEC) < 0 ? -errno : 0;
+                r = fd_socketpair(SOCK_STREAM, ends);
                 if (r < 0)
                         break;
-                bool in = i == 0; /* the worker reads */
-                client[i] = ends[in ? 1 : 0];
-                ret_worker[n] = ends[in ? 0 : 1];
+                client[i] = ends[0];
+                ret_worker[n] = ends[1];
                 r = fd_set_nonblock(ret_worker[n++], true);
         }
         *ret_n = n;
@@ -155,14 +155,14 @@ void process_create(struct system *s, struct call *call, const struct hcs_proces
                 document->create_stdin, document->create_stdout, document->create_stderr};
         int worker_ends[3];
         size_t n = 0;
-        int r = make_pipes(want, q->fds, worker_ends, &n);
+        int r = make_streams(want, q->fds, worker_ends, &n);
         if (r == 0) {
                 send_create(s, q, document, worker_ends, n);
         } else {
                 q->call = NULL;
                 system_request_free(s, q);
                 call_fail_with(
-                        call, error_hresult(r), "no pipes for the process: %s", strerror(-r));
+                        call, error_hresult(r), "no sockets for the process: %s", strerror(-r));
         }
         for (size_t i = 0; i < n; i++)
                 fd_close(worker_ends[i]);
