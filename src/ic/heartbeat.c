@@ -14,7 +14,6 @@ static void on_ready(struct ic_dev *dev) {
         struct ic_heartbeats *heartbeat = &dev->ic->heartbeat;
         const uint64_t period = IC_HEARTBEAT_PERIOD_MS * CLOCK_NS_PER_MS;
         heartbeat->due = true;
-        heartbeat->answers = 0;
         heartbeat->answered_ns = clock_now_ns();
         io_timer_arm(heartbeat->timer, period, period);
 }

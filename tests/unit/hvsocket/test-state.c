@@ -218,6 +218,7 @@ START_TEST(connections_without_an_owner_are_closed) {
         struct vmbus_msg_offer unopened = *fake_expect_offer(hv->g);
         vmbus_pause(hv->g->vmbus);
         fake_run(hv->g);
+        ck_assert(guest_send(forgotten.ch, "anybody?", 8));
         move(hv, &before);
         drop(hv, &before);
         assert_error(hvsocket_reattach(hv->hvs, -1), 0);
@@ -227,6 +228,7 @@ START_TEST(connections_without_an_owner_are_closed) {
         guest_expect_fin(forgotten.ch);
         ck_assert_uint_eq(fake_expect_rescind(hv->g), refused.ch->relid);
         ck_assert_uint_eq(fake_expect_rescind(hv->g), forgotten.ch->relid);
+        ck_assert_uint_eq(hv->problems, 0);
         struct fake_channel *ch = fake_prepare(hv->g, &unopened, 4, 4);
         ck_assert_uint_eq(fake_try_open(ch, 0, NULL), VMBUS_STATUS_CONNECTION_REFUSED);
         assert_error(hvsocket_reattach(hv->hvs, -1), 0);
