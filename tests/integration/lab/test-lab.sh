@@ -129,11 +129,11 @@ keeps_directory_and_variables() {
 }
 
 shows_output_as_it_comes() {
-        "$lab" -- sh -c 'echo first; sleep 3; echo second' </dev/null | {
+        "$lab" -- sh -c 'echo first; sleep 2; echo second' </dev/null | {
                 read -r _
                 first=$(seconds)
                 read -r _
-                less 2 "$(awk "BEGIN { print $(seconds) - $first }")"
+                less 1 "$(awk "BEGIN { print $(seconds) - $first }")"
         }
 }
 
@@ -203,7 +203,7 @@ builds_anew_for_new_inputs() {
 
 begins_soon() {
         best=1000
-        for _ in 1 2 3; do
+        for _ in 1 2; do
                 begin=$(seconds)
                 "$lab" -- true </dev/null || return
                 best=$(awk "BEGIN { t = $(seconds) - $begin; print t < $best ? t : $best }")
