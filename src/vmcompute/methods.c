@@ -135,7 +135,13 @@ static void hcs_properties(const struct method_args *a) {
                 call_fail(a->call, &e);
                 return;
         }
-        if (s->state != SYSTEM_STOPPED && (wants(query, "Statistics") || wants(query, "Memory"))) {
+        bool live = wants(query, "Statistics") || wants(query, "Memory");
+        if (live && s->state == SYSTEM_STOPPED) {
+                call_fail_with(a->call, HCS_E_SYSTEM_ALREADY_STOPPED, "\"%s\" has stopped: %s",
+                        s->id, s->exit_text);
+                return;
+        }
+        if (live) {
                 struct request *q = system_request_new(s, IPC_STATISTICS, a->call);
                 if (q) {
                         q->query = TAKE_PTR(query);

@@ -138,6 +138,7 @@ int vmcompute_listen(struct vmcompute *vc, int fd_consume) {
         if (r < 0)
                 return r;
         vc->listen_fd = TAKE_FD(fd);
+        vmcompute_settle(vc);
         return 0;
 }
 
@@ -158,7 +159,6 @@ int vmcompute_new(
                 r = io_timer_new(loop, on_retry, vc, &vc->retry_timer);
         if (r < 0)
                 return r;
-        vmcompute_settle(vc);
         *ret = TAKE_PTR(vc);
         return 0;
 }
