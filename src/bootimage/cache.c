@@ -5,7 +5,9 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
+#include "base/fd.h"
 #include "bootimage/bootimage.h"
 
 int cache_name(const char *prefix, const void *data, size_t size, char ret[CACHE_NAME_MAX]) {
@@ -19,22 +21,34 @@ int cache_name(const char *prefix, const void *data, size_t size, char ret[CACHE
         return 0;
 }
 
-int cache_create(int dir_fd, int *ret, struct error *e) {
-        int fd = openat(dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-        if (fd < 0)
+int cache_create(int dir_fd, struct cache_file *ret, struct error *e) {
+        uint64_t random;
+        struct cache_file file = {.dir_fd = dir_fd};
+        if (getrandom(&random, sizeof random, 0) != sizeof random)
+                return error_set(e, -EIO, 0, "no random numbers");
+        snprintf(file.name, sizeof file.name, "tmp-%016llx", (unsigned long long)random);
+        file.fd = openat(dir_fd, file.name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+        if (file.fd < 0)
                 return error_set(e, -errno, 0, "creating a file in the cache directory: %s",
                         strerror(errno));
-        *ret = fd;
+        *ret = file;
         return 0;
 }
 
-int cache_publish(int dir_fd, int fd, const char *name, struct error *e) {
-        char self[32];
-        snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
-        if (linkat(AT_FDCWD, self, dir_fd, name, AT_SYMLINK_FOLLOW) < 0 && errno != EEXIST)
+int cache_publish(struct cache_file *file, const char *name, struct error *e) {
+        if (renameat(file->dir_fd, file->name, file->dir_fd, name) < 0)
                 return error_set(e, -errno, 0, "naming %s in the cache directory: %s", name,
                         strerror(errno));
+        file->name[0] = 0;
         return 0;
+}
+
+void cache_file_done(struct cache_file *file) {
+        if (file->fd < 0)
+                return;
+        file->fd = fd_close(file->fd);
+        if (file->name[0])
+                (void)unlinkat(file->dir_fd, file->name, 0);
 }
 
 int bootimage_cache_dir(const char *xdg_cache_home, const char *home, struct error *e, char **ret) {

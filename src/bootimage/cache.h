@@ -11,7 +11,16 @@ enum { CACHE_NAME_MAX = 96 };
 /* "prefix-<64 hex digits>" for the bytes. */
 _warn_unused_ int cache_name(
         const char *prefix, const void *data, size_t size, char ret[CACHE_NAME_MAX]);
-/* An unnamed file in the directory. */
-_warn_unused_ int cache_create(int dir_fd, int *ret, struct error *e);
-/* Gives it its name; another process that was faster is fine. */
-_warn_unused_ int cache_publish(int dir_fd, int fd, const char *name, struct error *e);
+/* A file that is being made; not there for others until cache_publish(). */
+struct cache_file {
+        int dir_fd, fd;
+        char name[CACHE_NAME_MAX]; /* "tmp-…" */
+};
+
+/* Overlay file systems know no unnamed files, so it has a name of its own from the start. */
+_warn_unused_ int cache_create(int dir_fd, struct cache_file *ret, struct error *e);
+/* Gives it its name; another process that was faster made the same bytes. */
+_warn_unused_ int cache_publish(struct cache_file *file, const char *name, struct error *e);
+/* Closes it, and removes it unless it was published. Accepts CACHE_FILE_NONE. */
+void cache_file_done(struct cache_file *file);
+#define CACHE_FILE_NONE ((struct cache_file){.dir_fd = -1, .fd = -1})

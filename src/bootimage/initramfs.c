@@ -268,15 +268,15 @@ static int cached_write(
         int r = bootimage_write_initramfs(spec, &out, e);
         if (r < 0)
                 return r;
-        _cleanup_close_ int fd = -1;
-        r = cache_create(dir_fd, &fd, e);
+        _cleanup_(cache_file_done) struct cache_file file = CACHE_FILE_NONE;
+        r = cache_create(dir_fd, &file, e);
         if (r < 0)
                 return r;
-        r = fd_write_full(fd, out.data, out.size);
+        r = fd_write_full(file.fd, out.data, out.size);
         if (r < 0)
                 return error_set(e, r, 0, "writing the initramfs to the cache directory: %s",
                         strerrordesc_np(-r));
-        return cache_publish(dir_fd, fd, name, e);
+        return cache_publish(&file, name, e);
 }
 
 int bootimage_cached_initramfs(const struct bootimage_initramfs *spec, const char *cache_dir,

@@ -152,14 +152,14 @@ static int unpack_cached(const struct bootimage_payload *payload, const uint8_t 
                 *ret = fd;
                 return 0;
         }
-        _cleanup_close_ int tmp = -1;
-        r = cache_create(cache_dir_fd, &tmp, e);
+        _cleanup_(cache_file_done) struct cache_file file = CACHE_FILE_NONE;
+        r = cache_create(cache_dir_fd, &file, e);
         if (r < 0)
                 return r;
-        r = unpack_in_child(payload, image, tmp, e);
+        r = unpack_in_child(payload, image, file.fd, e);
         if (r < 0)
                 return r;
-        r = cache_publish(cache_dir_fd, tmp, name, e);
+        r = cache_publish(&file, name, e);
         if (r < 0)
                 return r;
         *ret = openat(cache_dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -255,7 +255,8 @@ int bootimage_kernel_version(const char *path, struct error *e, char **ret) {
         if (size == 0 || memchr(text, '/', size))
                 return error_set(e, -EINVAL, 0,
                         "%s: cannot tell its version, whose modules the guest needs; name the file "
-                        "vmlinux-VERSION", path);
+                        "vmlinux-VERSION",
+                        path);
         *ret = strndup(text, size);
         return *ret ? 0 : error_set(e, -ENOMEM, 0, "not enough memory");
 }

@@ -40,7 +40,8 @@ static int cache_clear(struct error *e) {
                 return error_set(e, -errno, 0, "%s: %s", cache, strerror(errno));
         for (struct dirent *entry; (entry = readdir(dir));) {
                 if (strncmp(entry->d_name, "kernel-", 7) != 0 &&
-                        strncmp(entry->d_name, "initramfs-", 10) != 0)
+                        strncmp(entry->d_name, "initramfs-", 10) != 0 &&
+                        strncmp(entry->d_name, "tmp-", 4) != 0)
                         continue;
                 if (unlinkat(dirfd(dir), entry->d_name, 0) < 0 && errno != ENOENT)
                         r = error_set(
