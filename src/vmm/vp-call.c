@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "vmm/layout.h"
 #include "vmm/partition.h"
+#include "wire/hv.h"
 
 enum { OUT_LENGTH = 2 }; /* of `out imm8, eax` in the stub */
 enum { VECTOR_UD = 6, VECTOR_GP = 13 };
@@ -89,12 +90,13 @@ static void hv_interrupt(void *ctx, uint32_t vp, uint8_t vector) {
 }
 
 static int hv_get_xmm(void *ctx, uint32_t vp, uint8_t ret[6][16]) {
-        struct vmm *vmm = ctx;
-        struct kvm_fpu fpu;
-        int r = kvm_ioctl(vmm->vps[vp].fd, KVM_GET_FPU, &fpu);
-        if (r < 0)
-                return r;
-        memcpy(ret, fpu.xmm, 6 * 16);
+        for (uint32_t i = 0; i < 6; i++) {
+                uint64_t value[2];
+                int r = vp_get_register(ctx, vp, HV_REGISTER_XMM0 + i, value);
+                if (r < 0)
+                        return r;
+                memcpy(ret[i], value, sizeof value);
+        }
         return 0;
 }
 

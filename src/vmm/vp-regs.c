@@ -155,19 +155,24 @@ static int access_special(const struct access *a) {
         return a->write ? kvm_ioctl(a->fd, KVM_SET_SREGS, &sregs) : 0;
 }
 
+/* By XSAVE and not by KVM_SET_FPU, which leaves a guest that has not used SSE yet with the mark
+ * that its registers are zero. */
 static int access_fpu(const struct access *a) {
-        struct kvm_fpu fpu;
-        int r = kvm_ioctl(a->fd, KVM_GET_FPU, &fpu);
+        enum { ST = 32, XMM = 160, MARKS = 512, MARK_X87_SSE = 3 }; /* SDM 1, 13.4 */
+        struct kvm_xsave xsave;
+        int r = kvm_ioctl(a->fd, KVM_GET_XSAVE, &xsave);
         if (r < 0)
                 return r;
-        void *reg = a->name <= HV_REGISTER_XMM15 ? fpu.xmm[a->name - HV_REGISTER_XMM0]
-                                                 : fpu.fpr[a->name - HV_REGISTER_FP_MMX0];
+        char *reg = (char *)xsave.region +
+                    (a->name <= HV_REGISTER_XMM15 ? XMM + (a->name - HV_REGISTER_XMM0) * 16
+                                                  : ST + (a->name - HV_REGISTER_FP_MMX0) * 16);
         if (!a->write) {
                 memcpy(a->value, reg, 16);
                 return 0;
         }
         memcpy(reg, a->value, 16);
-        return kvm_ioctl(a->fd, KVM_SET_FPU, &fpu);
+        xsave.region[MARKS / sizeof *xsave.region] |= MARK_X87_SSE;
+        return kvm_ioctl(a->fd, KVM_SET_XSAVE, &xsave);
 }
 
 static int access_debug(const struct access *a) {

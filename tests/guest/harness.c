@@ -23,6 +23,7 @@ struct guest {
         struct vmm_event events[EVENTS_MAX];
         size_t events_used, events_seen;
         unsigned counts[EVENT_TYPES];
+        struct vmm_event crash; /* the last */
 };
 
 static _Noreturn void die(const char *what, const char *why) {
@@ -34,7 +35,9 @@ static void on_event(void *ctx, const struct vmm_event *event) {
         struct guest *g = ctx;
         pthread_mutex_lock(&g->lock);
         g->counts[event->type]++;
-        if (event->type != VMM_EVENT_CRASH && g->events_used < EVENTS_MAX)
+        if (event->type == VMM_EVENT_CRASH)
+                g->crash = *event;
+        else if (g->events_used < EVENTS_MAX)
                 g->events[g->events_used++] = *event;
         pthread_cond_broadcast(&g->changed);
         pthread_mutex_unlock(&g->lock);
@@ -171,6 +174,10 @@ bool guest_expect(struct guest *g, const char *text) {
 
 const char *guest_console(struct guest *g) {
         return g->console;
+}
+
+const struct vmm_event *guest_crash(struct guest *g) {
+        return &g->crash;
 }
 
 int guest_status(struct guest *g) {

@@ -43,6 +43,8 @@ int guest_run(const struct guest_config *config);
 
 /* What vmm_ops.event got so far of that type. */
 unsigned guest_events(struct guest *guest, enum vmm_event_type type);
+/* The last crash report, for when the guest has ended. */
+const struct vmm_event *guest_crash(struct guest *guest);
 
 /* Ends the whole process when it still runs after that many seconds, since a guest that spins in
  * the host's kernel cannot be stopped otherwise. For main(). */
