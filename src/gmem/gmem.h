@@ -29,7 +29,8 @@ struct gmem_region {
         void *mapping;   /* only for KVM_SET_USER_MEMORY_REGION */
 };
 
-/* An address space whose RAM is a memfd of `size` bytes in all; regions are cut from it in order. */
+/* An address space whose RAM is a memfd of `size` bytes in all; regions are cut from it in order.
+ */
 _warn_unused_ int gmem_new(uint64_t size, struct gmem **ret);
 struct gmem *gmem_free(struct gmem *gm);
 DEFINE_CLEANUP(struct gmem, gmem_free)
@@ -52,8 +53,8 @@ _warn_unused_ int gmem_write(const struct gmem *gm, uint64_t gpa, const void *bu
 _warn_unused_ int gmem_zero(const struct gmem *gm, uint64_t gpa, uint64_t len);
 /* The host pieces of [gpa, gpa+len), at most max of them: the count, -EFAULT, or -E2BIG. For
  * system calls that move data; not for parsing in place. */
-_warn_unused_ int gmem_iov(const struct gmem *gm, uint64_t gpa, uint64_t len, struct iovec *iov,
-        int max);
+_warn_unused_ int gmem_iov(
+        const struct gmem *gm, uint64_t gpa, uint64_t len, struct iovec *iov, int max);
 /* Gives whole pages back to the host; they read as zero afterwards. */
 _warn_unused_ int gmem_discard(const struct gmem *gm, uint64_t gpa, uint64_t len);
 
@@ -70,8 +71,8 @@ _warn_unused_ int gmem_or8(const struct gmem *gm, uint64_t gpa, uint8_t bits, ui
 struct gmem_pages;
 
 /* Every pfn must be RAM, else -EFAULT. The array is copied. */
-_warn_unused_ int gmem_pages_new(const struct gmem *gm, const uint64_t *pfns, size_t n,
-        struct gmem_pages **ret);
+_warn_unused_ int gmem_pages_new(
+        const struct gmem *gm, const uint64_t *pfns, size_t n, struct gmem_pages **ret);
 struct gmem_pages *gmem_pages_free(struct gmem_pages *pages);
 DEFINE_CLEANUP(struct gmem_pages, gmem_pages_free)
 

@@ -438,12 +438,14 @@ START_TEST(every_code_in_every_form_is_answered) {
                                 struct hv_call call =
                                         fake_call(control, addresses[i][0], addresses[i][1]);
                                 int r = hv_call(fake.hv, 0, &call);
-                                if (!hv_call_find((uint16_t)code)) {
-                                        ck_assert_int_eq(r, 0);
-                                        ck_assert_uint_eq(call.rax, 2);
-                                } else if (code <= 3) {
-                                        ck_assert_uint_ne(call.rax & 0xffff, 0);
-                                }
+                                bool good = r == 0;
+                                if (!hv_call_find((uint16_t)code))
+                                        good = good && call.rax == 2;
+                                else if (code <= 3)
+                                        good = good && (call.rax & 0xffff) != 0;
+                                if (!good) /* an assertion costs more than the call */
+                                        ck_abort_msg("code %x, form %u: %d, %lx", code, form, r,
+                                                call.rax);
                         }
                 }
         }
@@ -483,10 +485,10 @@ START_TEST(a_page_that_changes_meanwhile_does_no_harm) {
                 uint64_t r =
                         fake_do(&fake, fake_control(code, 0, row->rep ? 3 : 0), FAKE_IN, FAKE_OUT);
                 uint16_t status = (uint16_t)r;
-                ck_assert_uint_ne(r, UINT64_MAX);
-                ck_assert(status == 0 || status == 5 || status == 6 || status == 0xe ||
-                          status == 0x12 || status == 0x50);
-                ck_assert_uint_le(fake.post.size, HV_MESSAGE_PAYLOAD_MAX);
+                bool good = status == 0 || status == 5 || status == 6 || status == 0xe ||
+                            status == 0x12 || status == 0x50;
+                if (r == UINT64_MAX || !good || fake.post.size > HV_MESSAGE_PAYLOAD_MAX)
+                        ck_abort_msg("code %x: %lx", code, r);
         }
         __atomic_store_n(&flipper.stop, 1, __ATOMIC_RELAXED);
         ck_assert_int_eq(pthread_join(flipper.thread, &result), 0);
