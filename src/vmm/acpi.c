@@ -10,7 +10,7 @@
 #include "vmm/vmm.h"
 
 static
-#include "dsdt.hex" /* unsigned char dsdt_aml_code[], made from dsdt.asl */
+#include "vmm/dsdt.hex" /* unsigned char dsdt_aml_code[], made from dsdt.asl */
 
         enum { HEADER_SIZE = 36,
                 HEADER_LENGTH = 4,

@@ -234,17 +234,12 @@ static void init_fields(struct vmm *vmm, const struct vmm_config *config) {
         }
 }
 
-static void *checked_calloc(size_t n, size_t size) {
-        return fault_hit(FAULT_ALLOC) ? NULL : calloc(n, size);
-}
-
 /* Everything but the VM. */
 static int make_rest(struct vmm *vmm, struct error *e) {
         const char *cmdline = vmm->config.cmdline ? vmm->config.cmdline : "";
-        vmm->cmdline = checked_calloc(1, strlen(cmdline) + 1);
+        vmm->cmdline = fault_hit(FAULT_ALLOC) ? NULL : strdup(cmdline);
         if (!vmm->cmdline)
                 return error_set(e, -ENOMEM, 0, "no memory for the machine");
-        strcpy(vmm->cmdline, cmdline);
         vmm->config.cmdline = vmm->cmdline;
         int r = platform_init(vmm);
         if (r < 0)
@@ -262,7 +257,8 @@ int vmm_new(const struct vmm_config *config, const struct vmm_ops *ops, void *ct
         int r = check_config(config, e);
         if (r < 0)
                 return r;
-        vmm = checked_calloc(1, sizeof *vmm + config->vps * sizeof vmm->vps[0]);
+        vmm = fault_hit(FAULT_ALLOC) ? NULL
+                                     : calloc(1, sizeof *vmm + config->vps * sizeof vmm->vps[0]);
         if (!vmm)
                 return error_set(e, -ENOMEM, 0, "no memory for the machine");
         init_fields(vmm, config);

@@ -18,20 +18,20 @@
 
 enum {
         VMM_VPS_MAX = 64,
-        VMM_CMDLINE_MAX = 2048,        /* with NUL, what an x86 kernel takes */
-        VMM_IOEVENTFDS_MAX = 900,      /* channels whose doorbell the kernel absorbs */
-        VMM_MESSAGE_SIZE_MAX = 240,    /* payload of a SynIC message */
-        VMM_MESSAGE_QUEUE_MAX = 16,    /* TLFS: buffers of a port, per SINT and VP */
+        VMM_CMDLINE_MAX = 2048,     /* with NUL, what an x86 kernel takes */
+        VMM_IOEVENTFDS_MAX = 900,   /* channels whose doorbell the kernel absorbs */
+        VMM_MESSAGE_SIZE_MAX = 240, /* payload of a SynIC message */
+        VMM_MESSAGE_QUEUE_MAX = 16, /* TLFS: buffers of a port, per SINT and VP */
 };
 
 /* Documented refusals (positive). */
 enum {
-        VMM_E_BUSY = 1,   /* the message queue of that SINT is full; message_slot_free() follows */
-        VMM_E_DISABLED,   /* that VP has no SynIC, no page, or no such VP */
+        VMM_E_BUSY = 1, /* the message queue of that SINT is full; message_slot_free() follows */
+        VMM_E_DISABLED, /* that VP has no SynIC, no page, or no such VP */
 };
 
 enum vmm_event_type {
-        VMM_EVENT_RESET,        /* the guest asked to restart (reset MSR, ACPI, keyboard controller) */
+        VMM_EVENT_RESET, /* the guest asked to restart (reset MSR, ACPI, keyboard controller) */
         VMM_EVENT_TRIPLE_FAULT, /* a VP shut down; to be treated as a restart */
         VMM_EVENT_POWER_OFF,    /* ACPI S5 */
         VMM_EVENT_CRASH,        /* crash MSRs; the guest may go on to reset */
@@ -60,15 +60,15 @@ struct vmm_ops {
 };
 
 struct vmm_config {
-        int kvm_fd;           /* /dev/kvm, borrowed */
-        uint32_t vps;         /* 1..VMM_VPS_MAX */
-        uint64_t memory;      /* bytes of RAM, a multiple of 2 MiB, at least 64 MiB for a kernel */
-        int kernel_fd;        /* ELF64 with a 64-bit entry, or a bzImage whose payload is not
-                               * compressed; borrowed until vmm_free(), read again at each reset. -1:
-                               * the owner fills memory and registers itself (tests) */
-        int initrd_fd;        /* -1: none */
-        const char *cmdline;  /* copied */
-        bool no_hyperv;       /* a plain machine, for measuring */
+        int kvm_fd;          /* /dev/kvm, borrowed */
+        uint32_t vps;        /* 1..VMM_VPS_MAX */
+        uint64_t memory;     /* bytes of RAM, a multiple of 2 MiB, at least 64 MiB for a kernel */
+        int kernel_fd;       /* ELF64 with a 64-bit entry, or a bzImage whose payload is not
+                              * compressed; borrowed until vmm_free(), read again at each reset. -1:
+                              * the owner fills memory and registers itself (tests) */
+        int initrd_fd;       /* -1: none */
+        const char *cmdline; /* copied */
+        bool no_hyperv;      /* a plain machine, for measuring */
 };
 
 struct vmm;

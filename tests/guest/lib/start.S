@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /* The ring-0 stub of a synthetic guest. On a KVM without hardware virtualization ring 0 is
  * interpreted instruction by instruction, so the stub is short and knows few instructions; the
  * payload runs natively in ring 3. Ports are opened to it by the TSS, since IRET does not set IOPL
