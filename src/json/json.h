@@ -13,7 +13,16 @@
 
 struct json; /* one value */
 
-enum json_type { JSON_NULL, JSON_BOOL, JSON_INT, JSON_UINT, JSON_DOUBLE, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
+enum json_type {
+        JSON_NULL,
+        JSON_BOOL,
+        JSON_INT,
+        JSON_UINT,
+        JSON_DOUBLE,
+        JSON_STRING,
+        JSON_ARRAY,
+        JSON_OBJECT
+};
 
 struct json_limits {
         size_t bytes;
@@ -43,7 +52,8 @@ struct json *json_get(const struct json *object, const char *key);
 bool json_has(const struct json *object, const char *key); /* present, even if null */
 size_t json_length(const struct json *container);
 struct json *json_at(const struct json *array, size_t i);
-/* Iterates over an object in its order: `struct json_iter it = json_iter(obj); while (json_next(&it))`. */
+/* Iterates over an object in its order: `struct json_iter it = json_iter(obj); while
+ * (json_next(&it))`. */
 struct json_iter {
         const char *key;
         struct json *value;
@@ -53,7 +63,8 @@ struct json_iter json_iter(const struct json *object);
 bool json_next(struct json_iter *it);
 
 /* -EINVAL when the value is of another type, -ERANGE when the number does not fit; numbers with a
- * fraction or exponent are not integers. Strings are borrowed, UTF-8, and may hold NULs (*ret_n). */
+ * fraction or exponent are not integers. Strings are borrowed, UTF-8, and may hold NULs (*ret_n).
+ */
 _warn_unused_ int json_bool(const struct json *value, bool *ret);
 _warn_unused_ int json_i64(const struct json *value, int64_t *ret);
 _warn_unused_ int json_u64(const struct json *value, uint64_t *ret);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* Every sample of tests/corpora/hcs but those of skips.txt, against what its index says of it. */
-#include "../corpus.h"
+/* Every sample of tests/corpora/hcs but those of hcs-skips.txt, against what its index says of it.
+ */
+#include "corpus.h"
 #include "hcs-json/hcs.h"
 
 static enum hcs_document document_kind(const char *name) {
@@ -69,7 +70,7 @@ static void judge(const struct json *sample, const char *file) {
 START_TEST(every_sample_is_judged_as_its_index_says) {
         _cleanup_(json_unrefp) struct json *index = corpus_json("tests/corpora/hcs/index.json");
         size_t n, skipped = 0;
-        _cleanup_free_ char *skips = corpus_read("tests/unit/hcs-json/skips.txt", &n);
+        _cleanup_free_ char *skips = corpus_read("tests/corpora/hcs-skips.txt", &n);
         const struct json *samples = json_get(index, "samples");
         for (size_t i = 0; i < json_length(samples); i++) {
                 const struct json *sample = json_at(samples, i);

@@ -3,7 +3,7 @@
  * the tree, they must be the same; a clone of its own has nothing to compare with. */
 #include <stdio.h>
 #include <unistd.h>
-#include "../corpus.h"
+#include "corpus.h"
 
 static bool is_there(const char *path_in_tree) {
         const char *source = getenv("SANDBAR_SOURCE_ROOT");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Every sample of tests/corpora/wsb, against what its index says of it. */
-#include "../corpus.h"
+#include "corpus.h"
 #include "wsb/wsb.h"
 
 struct sample {

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include "base/fd.h"
 #include "json/json.h"
-#include "test.h"
+#include "../unit/test.h"
 
 static inline char *corpus_read(const char *path_in_tree, size_t *ret_n) {
         const char *source = getenv("SANDBAR_SOURCE_ROOT");
