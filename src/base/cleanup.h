@@ -18,15 +18,15 @@
 /* Hands a pointer or descriptor over to a new owner and forgets it here. */
 #define TAKE_PTR(p)                                                                                \
         ({                                                                                         \
-                __typeof__(p) p_ = (p);                                                            \
-                (p) = NULL;                                                                        \
-                p_;                                                                                \
+                __typeof__(p) *from_ = &(p), taken_ = *from_;                                      \
+                *from_ = NULL;                                                                     \
+                taken_;                                                                            \
         })
 #define TAKE_FD(fd)                                                                                \
         ({                                                                                         \
-                int fd_ = (fd);                                                                    \
-                (fd) = -1;                                                                         \
-                fd_;                                                                               \
+                int *from_ = &(fd), taken_ = *from_;                                               \
+                *from_ = -1;                                                                       \
+                taken_;                                                                            \
         })
 
 /* DEFINE_CLEANUP(struct rd, rd_free) makes rd_freep for `_cleanup_(rd_freep) struct rd *r = NULL`.
