@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "base/fd.h"
 #include "base/guid.h"
+#include "base/log.h"
 #include "client/client.h"
 #include "sandboxctl/relay.h"
 #include "sandboxctl/terminal.h"
@@ -276,6 +277,7 @@ static int session_steps(struct session *s) {
         if (r < 0)
                 return error_set(s->e, r, 0, "watching for signals: %s", strerrordesc_np(-r));
         client_options_init(&options, CLIENT_RUN);
+        options.verbose = log_enabled(LOG_DEBUG);
         if (s->options->socket)
                 options.socket = s->options->socket;
         r = client_connect(s->loop, &options, &ops, s, s->e, &s->client);
