@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "vmm/kvm.h"
+#include <assert.h>
 #include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include "base/fault.h"
@@ -43,6 +45,30 @@ int kvm_ioctl_value(int fd, unsigned long request, unsigned long arg) {
 
 int kvm_ioctl(int fd, unsigned long request, void *arg) {
         return kvm_ioctl_value(fd, request, (unsigned long)arg);
+}
+
+/* A struct kvm_msrs with one entry. */
+struct one_msr {
+        uint32_t n, padding;
+        struct kvm_msr_entry entry;
+};
+static_assert(offsetof(struct one_msr, entry) == offsetof(struct kvm_msrs, entries), "the same");
+
+int kvm_get_msr(int vcpu_fd, uint32_t index, uint64_t *ret) {
+        struct one_msr msr = {.n = 1, .entry.index = index};
+        int r = kvm_ioctl(vcpu_fd, KVM_GET_MSRS, &msr);
+        if (r < 0)
+                return r;
+        if (r == 0)
+                return -ENOENT;
+        *ret = msr.entry.data;
+        return 0;
+}
+
+int kvm_set_msr(int vcpu_fd, uint32_t index, uint64_t value) {
+        struct one_msr msr = {.n = 1, .entry = {.index = index, .data = value}};
+        int r = kvm_ioctl(vcpu_fd, KVM_SET_MSRS, &msr);
+        return r < 0 ? r : r == 1 ? 0 : -EINVAL;
 }
 
 /* By the instruction, not by /proc/cpuinfo, which a jailed process cannot read. */

@@ -12,5 +12,9 @@
 _warn_unused_ int kvm_ioctl(int fd, unsigned long request, void *arg);
 _warn_unused_ int kvm_ioctl_value(int fd, unsigned long request, unsigned long arg);
 
+/* One MSR of a VP. -ENOENT: KVM has none such, -EINVAL: it refuses the value. */
+_warn_unused_ int kvm_get_msr(int vcpu_fd, uint32_t index, uint64_t *ret);
+_warn_unused_ int kvm_set_msr(int vcpu_fd, uint32_t index, uint64_t value);
+
 /* vmm_open_kvm() for a device of any name. */
 _warn_unused_ int kvm_open(const char *path, bool stock_kernel, struct error *e, int *ret_fd);

@@ -90,17 +90,6 @@ static int set_cpuid(const struct vmm *vmm, int vcpu_fd, uint32_t index) {
         return r < 0 ? r : kvm_ioctl(vcpu_fd, KVM_SET_CPUID2, &table);
 }
 
-/* What firmware leaves: memory is write-back by default, without which Linux drops the PAT. */
-static int set_msrs(int vcpu_fd) {
-        struct {
-                struct kvm_msrs head;
-                struct kvm_msr_entry entry;
-        } msrs = {
-                .head.nmsrs = 1, .entry = {.index = MTRR_DEF_TYPE, .data = MTRR_ENABLE_WRITE_BACK}};
-        int r = kvm_ioctl(vcpu_fd, KVM_SET_MSRS, &msrs.head);
-        return r < 0 ? r : r == 1 ? 0 : -EINVAL;
-}
-
 static int set_up_vp(const struct vmm *vmm, int vcpu_fd, uint32_t index, struct error *e) {
         int r = enable_cap(vcpu_fd, KVM_CAP_ENFORCE_PV_FEATURE_CPUID, 1);
         if (r < 0)
@@ -108,7 +97,9 @@ static int set_up_vp(const struct vmm *vmm, int vcpu_fd, uint32_t index, struct 
         r = set_cpuid(vmm, vcpu_fd, index);
         if (r < 0)
                 return kvm_failed(e, r, "KVM_SET_CPUID2");
-        r = set_msrs(vcpu_fd);
+        /* As firmware leaves it: memory is write-back by default. Without it Linux drops the PAT.
+         */
+        r = kvm_set_msr(vcpu_fd, MTRR_DEF_TYPE, MTRR_ENABLE_WRITE_BACK);
         return r < 0 ? kvm_failed(e, r, "KVM_SET_MSRS") : 0;
 }
 

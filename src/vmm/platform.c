@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Wires the devices of the board to the bus, to interrupt lines and to the partition. */
-#include <errno.h>
+#include <assert.h>
+#include <stddef.h>
 #include <time.h>
 #include "vmm/layout.h"
 #include "vmm/partition.h"
@@ -13,15 +14,18 @@ static void deliver(void *ctx, struct ioapic_msi msi) {
 /* KVM reports the EOI of those vectors that its routing table marks as level-triggered. */
 static void levels_changed(void *ctx) {
         struct vmm *vmm = ctx;
-        struct {
-                struct kvm_irq_routing head;
+        struct { /* a struct kvm_irq_routing with room */
+                uint32_t n, flags;
                 struct kvm_irq_routing_entry entries[IOAPIC_PINS];
         } table = {0};
+        static_assert(
+                sizeof table.n + sizeof table.flags == offsetof(struct kvm_irq_routing, entries),
+                "same layout");
         for (uint32_t pin = 0; pin < IOAPIC_PINS; pin++) {
                 struct ioapic_msi msi;
                 if (!ioapic_level_route(&vmm->ioapic, pin, &msi))
                         continue;
-                table.entries[table.head.nr++] = (struct kvm_irq_routing_entry){
+                table.entries[table.n++] = (struct kvm_irq_routing_entry){
                         .gsi = pin,
                         .type = KVM_IRQ_ROUTING_MSI,
                         .u.msi = {.address_lo = (uint32_t)msi.address,
@@ -30,7 +34,7 @@ static void levels_changed(void *ctx) {
                 };
         }
         /* Fails only without memory; then a level-triggered line may stay silent. */
-        (void)!kvm_ioctl(vmm->vm_fd, KVM_SET_GSI_ROUTING, &table.head);
+        (void)!kvm_ioctl(vmm->vm_fd, KVM_SET_GSI_ROUTING, &table);
 }
 
 static const struct ioapic_ops ioapic_ops = {deliver, levels_changed};

@@ -105,14 +105,10 @@ static uint64_t hv_reference_time(void *ctx) {
 }
 
 static uint64_t hv_tsc(void *ctx, uint32_t vp) {
+        enum { MSR_TSC = 0x10 };
         struct vmm *vmm = ctx;
-        struct {
-                struct kvm_msrs head;
-                struct kvm_msr_entry entry;
-        } msr = {.head.nmsrs = 1, .entry.index = 0x10};
-        if (kvm_ioctl(vmm->vps[vp].fd, KVM_GET_MSRS, &msr.head) != 1)
-                return __rdtsc();
-        return msr.entry.data;
+        uint64_t tsc;
+        return kvm_get_msr(vmm->vps[vp].fd, MSR_TSC, &tsc) < 0 ? __rdtsc() : tsc;
 }
 
 static uint64_t hv_vp_runtime(_unused_ void *ctx, _unused_ uint32_t vp) {

@@ -199,20 +199,8 @@ static int access_xcr0(const struct access *a) {
 }
 
 static int access_msr(const struct access *a, uint32_t index) {
-        struct {
-                struct kvm_msrs head;
-                struct kvm_msr_entry entry;
-        } msr = {.head.nmsrs = 1, .entry.index = index};
-        if (a->write)
-                msr.entry.data = a->value[0];
-        int r = kvm_ioctl(a->fd, a->write ? KVM_SET_MSRS : KVM_GET_MSRS, &msr.head);
-        if (r < 0)
-                return r;
-        if (r != 1)
-                return a->write ? -EINVAL : -ENOENT;
-        if (!a->write)
-                a->value[0] = msr.entry.data;
-        return 0;
+        return a->write ? kvm_set_msr(a->fd, index, a->value[0])
+                        : kvm_get_msr(a->fd, index, a->value);
 }
 
 static int access_register(const struct access *a) {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* A VP's state as KVM holds it, in the kernel's own structures. What KVM lets us read it lets us
  * write back; the order of writing matters and is explained where it does. */
+#include <assert.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/fault.h"
@@ -14,14 +16,17 @@ enum { LAPIC_TIMER_COUNT = 0x390 };
 
 #define STATE_VP STATE_TAG('V', 'P', ' ', ' ')
 
+/* struct kvm_msrs and struct kvm_msr_list with room. */
 struct msr_table {
-        struct kvm_msrs head;
+        uint32_t n, padding;
         struct kvm_msr_entry entries[MSRS_MAX];
 };
+static_assert(offsetof(struct msr_table, entries) == offsetof(struct kvm_msrs, entries), "same");
 struct msr_list {
-        struct kvm_msr_list head;
+        uint32_t n;
         uint32_t indices[MSRS_MAX];
 };
+static_assert(offsetof(struct msr_list, indices) == offsetof(struct kvm_msr_list, indices), "same");
 
 /* The deadline stands apart, since it must be written after the local APIC; the counter is kept by
  * timebase.c; Hyper-V's registers are the personality's; KVM's own are refused to the guest. */
@@ -32,29 +37,29 @@ static bool is_elsewhere(uint32_t msr) {
 }
 
 static int list_msrs(const struct vmm *vmm, struct msr_table *table) {
-        struct msr_list list = {.head.nmsrs = MSRS_MAX};
-        int r = kvm_ioctl(vmm->config.kvm_fd, KVM_GET_MSR_INDEX_LIST, &list.head);
+        struct msr_list list = {.n = MSRS_MAX};
+        int r = kvm_ioctl(vmm->config.kvm_fd, KVM_GET_MSR_INDEX_LIST, &list);
         if (r < 0)
                 return r;
-        table->head.nmsrs = 0;
-        for (uint32_t i = 0; i < list.head.nmsrs; i++)
+        table->n = 0;
+        for (uint32_t i = 0; i < list.n; i++)
                 if (!is_elsewhere(list.indices[i]))
-                        table->entries[table->head.nmsrs++] =
+                        table->entries[table->n++] =
                                 (struct kvm_msr_entry){.index = list.indices[i]};
         return 0;
 }
 
 /* Reads the table and drops what this VP's model does not have. */
 static int read_msrs(int fd, struct msr_table *table) {
-        uint32_t kept = 0, next = 0, total = table->head.nmsrs;
+        uint32_t kept = 0, next = 0, total = table->n;
         struct msr_table *part = calloc(1, sizeof *part);
         if (!part)
                 return -ENOMEM;
         while (next < total) {
-                part->head.nmsrs = total - next;
+                part->n = total - next;
                 memcpy(part->entries, table->entries + next,
                         (total - next) * sizeof *part->entries);
-                int r = kvm_ioctl(fd, KVM_GET_MSRS, &part->head);
+                int r = kvm_ioctl(fd, KVM_GET_MSRS, part);
                 if (r < 0) {
                         free(part);
                         return r;
@@ -64,7 +69,7 @@ static int read_msrs(int fd, struct msr_table *table) {
                 next += (uint32_t)r + 1; /* the one that stopped it */
         }
         free(part);
-        table->head.nmsrs = kept;
+        table->n = kept;
         return 0;
 }
 
@@ -78,8 +83,8 @@ static int save_msrs(struct vp *vp, struct wr *wr) {
                 r = read_msrs(vp->fd, table);
         if (r < 0)
                 return r;
-        wr_le32(wr, table->head.nmsrs);
-        for (uint32_t i = 0; i < table->head.nmsrs; i++) {
+        wr_le32(wr, table->n);
+        for (uint32_t i = 0; i < table->n; i++) {
                 wr_le32(wr, table->entries[i].index);
                 wr_le64(wr, table->entries[i].data);
         }
@@ -91,10 +96,10 @@ static int restore_msrs(struct vp *vp, struct rd *rd) {
                 fault_hit(FAULT_ALLOC) ? NULL : calloc(1, sizeof *table);
         if (!table)
                 return -ENOMEM;
-        int r = rd_le32(rd, &table->head.nmsrs);
-        if (r == 0 && table->head.nmsrs > MSRS_MAX)
+        int r = rd_le32(rd, &table->n);
+        if (r == 0 && table->n > MSRS_MAX)
                 r = -EBADMSG;
-        for (uint32_t i = 0; r == 0 && i < table->head.nmsrs; i++) {
+        for (uint32_t i = 0; r == 0 && i < table->n; i++) {
                 uint64_t data = 0;
                 r = rd_le32(rd, &table->entries[i].index);
                 if (r == 0)
@@ -105,18 +110,8 @@ static int restore_msrs(struct vp *vp, struct rd *rd) {
         }
         if (r < 0)
                 return r;
-        r = kvm_ioctl(vp->fd, KVM_SET_MSRS, &table->head);
-        return r < 0 ? r : (uint32_t)r == table->head.nmsrs ? 0 : -EBADMSG;
-}
-
-static int one_msr(struct vp *vp, unsigned long request, uint32_t index, uint64_t *data) {
-        struct {
-                struct kvm_msrs head;
-                struct kvm_msr_entry entry;
-        } msr = {.head.nmsrs = 1, .entry = {.index = index, .data = *data}};
-        int r = kvm_ioctl(vp->fd, request, &msr.head);
-        *data = msr.entry.data;
-        return r < 0 ? r : r == 1 ? 0 : -EBADMSG;
+        r = kvm_ioctl(vp->fd, KVM_SET_MSRS, table);
+        return r < 0 ? r : (uint32_t)r == table->n ? 0 : -EBADMSG;
 }
 
 static size_t xsave_size(const struct vmm *vmm) {
@@ -192,7 +187,7 @@ int vp_save(struct vp *vp, struct wr *wr) {
         if (r >= 0)
                 r = settle(vp);
         if (r >= 0)
-                r = one_msr(vp, KVM_GET_MSRS, MSR_TSC_DEADLINE, &deadline);
+                r = kvm_get_msr(vp->fd, MSR_TSC_DEADLINE, &deadline);
         if (r < 0)
                 return r;
         wr_le32(wr, mp.mp_state);
@@ -253,7 +248,7 @@ int vp_restore(struct vp *vp, struct rd *rd) {
                 r = rd_end(&section);
         /* The deadline needs the timer's mode, which the local APIC holds. */
         if (r == 0)
-                r = one_msr(vp, KVM_SET_MSRS, MSR_TSC_DEADLINE, &deadline);
+                r = kvm_set_msr(vp->fd, MSR_TSC_DEADLINE, deadline);
         if (r == 0)
                 r = kvm_ioctl(vp->fd, KVM_SET_MP_STATE, &mp);
         if (r < 0)
