@@ -2,6 +2,7 @@
 #include "vmcompute/worker.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -45,6 +46,9 @@ static _Noreturn void child(
                 _exit(EXEC_FAILED);
         /* Both ends of dup2() may be the same, which would keep CLOEXEC. */
         if (chan == CHANNEL_FD ? fcntl(chan, F_SETFD, 0) < 0 : dup2(chan, CHANNEL_FD) < 0)
+                _exit(EXEC_FAILED);
+        /* What the daemon's parent left open without CLOEXEC. */
+        if (close_range(CHANNEL_FD + 1, ~0u, 0) < 0)
                 _exit(EXEC_FAILED);
         /* Out of the terminal's foreground group: Ctrl-C is the client's to handle. */
         setsid();
