@@ -21,6 +21,7 @@ enum {
         HCS_SCSI_LUNS_MAX = 64, /* of a controller */
         HCS_COM_PORTS_MAX = 2,
         HCS_PMEM_DEVICES_MAX = 128,
+        HCS_SHARES_MAX = 1024, /* of one server */
         HCS_PROCESS_ARGS_MAX = 4096,
         HCS_SERVICES_MAX = 64, /* rows of an HvSocket service table that act here */
 };

@@ -198,8 +198,11 @@ static int check_sddl(struct hcs_visitor *v, const struct json *value, const cha
 }
 
 /* Share names are compared without ASCII case, as SMB does. */
-static int check_unique_names(struct hcs_visitor *v, const struct json *shares, const char *key) {
+static int check_shares(struct hcs_visitor *v, const struct json *shares, const char *key) {
         (void)key;
+        if (json_length(shares) > HCS_SHARES_MAX)
+                return hcs_refuse(&v->path, v->error, "%zu shares; at most %d are possible",
+                        json_length(shares), HCS_SHARES_MAX);
         for (size_t i = 0; i < json_length(shares); i++) {
                 const char *name = json_get_string(json_at(shares, i), "Name", "");
                 for (size_t k = 0; k < i; k++) {
@@ -267,9 +270,9 @@ int hcs_check_create(const struct json *doc, struct error *e) {
                 {DEVICES "VirtualPMem/Devices/#", check_pmem_device},
                 {DEVICES "VirtualPMem/Devices/#/HostPath", check_path},
                 {DEVICES "VirtualPMem/MaximumCount", check_pmem_count},
-                {DEVICES "VirtualSmb/Shares", check_unique_names},
+                {DEVICES "VirtualSmb/Shares", check_shares},
                 {DEVICES "VirtualSmb/Shares/#/Path", check_folder},
-                {DEVICES "Plan9/Shares", check_unique_names},
+                {DEVICES "Plan9/Shares", check_shares},
                 {DEVICES "Plan9/Shares/#/Path", check_folder},
                 {DEVICES "HvSocket/HvSocketConfig/DefaultBindSecurityDescriptor", check_sddl},
                 {DEVICES "HvSocket/HvSocketConfig/DefaultConnectSecurityDescriptor", check_sddl},

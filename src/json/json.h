@@ -78,8 +78,8 @@ bool json_get_bool(const struct json *object, const char *key, bool fallback);
 
 /* Builders return NULL when memory is short; every json_set/json_add consumes its value, even when
  * it fails, and takes NULL for a failed inner builder (-ENOMEM), so that one check at the end of a
- * chain is enough. Text that
- * is not UTF-8 gets U+FFFD for each bad byte; a double that is not finite becomes null. */
+ * chain is enough. Text that is not UTF-8 gets U+FFFD for each bad byte; a double that is not
+ * finite becomes null. */
 struct json *json_new_object(void);
 struct json *json_new_array(void);
 struct json *json_new_null(void);

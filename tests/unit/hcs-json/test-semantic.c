@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <stdio.h>
 #include "hcs-test.h"
 #include "wire/hresult.h"
 
@@ -90,6 +91,28 @@ START_TEST(shares_have_a_folder_and_a_name_of_their_own) {
 }
 END_TEST
 
+START_TEST(takes_1024_shares_and_no_more) {
+        for (unsigned n = HCS_SHARES_MAX; n <= HCS_SHARES_MAX + 1; n++) {
+                char *text = NULL;
+                size_t size;
+                FILE *f = open_memstream(&text, &size);
+                fputs("{'SchemaVersion':{'Major':2},'VirtualMachine':{'Devices':{'Plan9':"
+                      "{'Shares':[",
+                        f);
+                for (unsigned i = 0; i < n; i++)
+                        fprintf(f, "%s{'Name':'s%u','Path':'/s'}", i ? "," : "", i);
+                fputs("]}}}}", f);
+                fclose(f);
+                if (n == HCS_SHARES_MAX)
+                        passes(HCS_DOC_CREATE, text);
+                else
+                        fails(HCS_DOC_CREATE, text, E_INVALIDARG,
+                                "$.VirtualMachine.Devices.Plan9.Shares");
+                free(text);
+        }
+}
+END_TEST
+
 START_TEST(a_registry_value_has_one_value) {
 #define VALUE(v) VM("'RegistryChanges':{'AddValues':[{" v "}]}")
         static const char at[] = "$.VirtualMachine.RegistryChanges.AddValues[0]";
@@ -175,6 +198,6 @@ END_TEST
 TEST_MAIN("hcs-semantic", a_document_is_one_kind_of_system, schema_versions_go_from_2_0_to_2_7,
         boots_one_way_from_an_absolute_path, memory_is_even_and_not_zero,
         devices_keep_to_their_limits, shares_have_a_folder_and_a_name_of_their_own,
-        a_registry_value_has_one_value, processes_have_one_command,
+        takes_1024_shares_and_no_more, a_registry_value_has_one_value, processes_have_one_command,
         takes_4096_arguments_and_no_more, saving_to_a_file_needs_its_path,
         network_prefixes_are_addresses_with_a_length, policy_settings_are_typed_by_the_policy)
