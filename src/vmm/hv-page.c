@@ -93,6 +93,23 @@ static uint32_t tsc_next_sequence(struct hv *hv) {
         return hv->tsc_sequence;
 }
 
+/* The reference time and the TSC at one instant: the TSC is read between two looks at the time, and
+ * the closest of a few tries is taken, since this thread may be preempted in between. */
+static void tsc_sample(const struct hv *hv, uint32_t vp, uint64_t *ret_time, uint64_t *ret_tsc) {
+        enum { TRIES = 5 };
+        uint64_t best = UINT64_MAX;
+        for (unsigned i = 0; i < TRIES && best > 0; i++) {
+                uint64_t before = hv->ops->reference_time(hv->ctx);
+                uint64_t tsc = hv->ops->tsc(hv->ctx, vp);
+                uint64_t gap = hv->ops->reference_time(hv->ctx) - before;
+                if (gap >= best)
+                        continue;
+                best = gap;
+                *ret_time = before + gap / 2;
+                *ret_tsc = tsc;
+        }
+}
+
 /* Readers that see 0, or two different numbers around what they read, do not use it. */
 static void tsc_write(struct hv *hv, uint32_t vp) {
         uint64_t gpa = hv->reference_tsc & HV_PAGE_ADDRESS;
@@ -102,8 +119,9 @@ static void tsc_write(struct hv *hv, uint32_t vp) {
                 return;
         if (gmem_store32(hv->gm, gpa, 0) < 0 || scale == 0)
                 return;
-        uint64_t now = hv->ops->reference_time(hv->ctx);
-        uint64_t elapsed = (uint64_t)((unsigned __int128)hv->ops->tsc(hv->ctx, vp) * scale >> 64);
+        uint64_t now = 0, tsc = 0;
+        tsc_sample(hv, vp, &now, &tsc);
+        uint64_t elapsed = (uint64_t)((unsigned __int128)tsc * scale >> 64);
         const struct { le64 scale, offset; } body = {le64_make(scale), le64_make(now - elapsed)};
         int r = gmem_write(
                 hv->gm, gpa + offsetof(struct hv_reference_tsc, scale), &body, sizeof body);

@@ -30,6 +30,8 @@ struct fake {
         struct gmem *gm;
         struct hv *hv;
         uint64_t now, tsc, clock, clock_step;
+        uint64_t time_steps[10]; /* by which the next looks at the time move it on */
+        unsigned n_times;
         struct {
                 uint32_t vp;
                 uint8_t vector;
@@ -94,7 +96,10 @@ static inline int fake_get_xmm(void *ctx, _unused_ uint32_t vp, uint8_t ret[6][1
 }
 
 static inline uint64_t fake_reference_time(void *ctx) {
-        return ((struct fake *)ctx)->now;
+        struct fake *f = ctx;
+        if (f->n_times < ARRAY_SIZE(f->time_steps))
+                f->now += f->time_steps[f->n_times++];
+        return f->now;
 }
 
 static inline uint64_t fake_tsc(void *ctx, _unused_ uint32_t vp) {

@@ -154,6 +154,15 @@ START_TEST(a_changed_time_gets_a_new_sequence) {
 }
 END_TEST
 
+START_TEST(a_preempted_look_at_the_time_is_tried_again) {
+        /* Looks at 0 and 500, 500 and 504, 504 and 594, 594 and 602, 602 and 652. */
+        const uint64_t steps[10] = {0, 500, 0, 4, 0, 90, 0, 8, 0, 50};
+        memcpy(fake.time_steps, steps, sizeof steps);
+        wrmsr(HV_MSR_REFERENCE_TSC, FAKE_TSC | 1);
+        ck_assert_uint_eq(tsc_time(0), 502);
+}
+END_TEST
+
 /* The offset is a thousand times the sequence, here. */
 static void *read_tsc_page(void *arg) {
         const int *stop = arg;
@@ -212,5 +221,6 @@ END_TEST
 HV_TEST_MAIN("hv-page", NULL, the_stub_is_these_bytes, the_page_needs_an_os_id,
         what_was_under_the_page_comes_back, a_page_outside_ram_faults_and_changes_nothing,
         a_locked_page_stays_until_reset, the_tsc_page_tells_the_reference_time,
-        a_changed_time_gets_a_new_sequence, a_reader_never_sees_half_a_change,
-        a_disabled_tsc_page_is_left_alone, a_tsc_too_slow_is_not_valid)
+        a_changed_time_gets_a_new_sequence, a_preempted_look_at_the_time_is_tried_again,
+        a_reader_never_sees_half_a_change, a_disabled_tsc_page_is_left_alone,
+        a_tsc_too_slow_is_not_valid)
