@@ -97,10 +97,9 @@ static int unpack_lz4(const uint8_t *in, size_t size, struct sink *sink, uint8_t
         size_t pos = 4;
         while (size - pos > 4) {
                 le32 field;
-                for (size_t i = 0; i < sizeof field; i++)
-                        field.b[i] = in[pos + i];
+                memcpy(&field, in + pos, sizeof field);
                 uint32_t n = le32_get(field);
-                pos += 4;
+                pos += sizeof field;
                 if (n == 0 || n > size - pos || n > LZ4_COMPRESSBOUND(BLOCK))
                         return -EBADMSG;
                 int out = LZ4_decompress_safe((const char *)in + pos, block, (int)n, BLOCK);

@@ -213,10 +213,10 @@ static void on_asked(
                 log_debug("gcs: port 0x%x: %s", port, strerrordesc_np(-r));
 }
 
-static void on_hvsocket_reset(void *ctx) {
-        struct machine *m = ctx;
-        /* The guest's VMBus ended, a kexec for instance: so did the agent's connection. */
-        gcs_reset(m->gcs);
+/* The guest's VMBus ended: the machine is about to crash, to restart or to kexec. The streams have
+ * ended with it, which tells gcs what it has to know; its processes are given up only when the
+ * machine restarts, so that a crash can still say why they are gone. */
+static void on_hvsocket_reset(void *ctx _unused_) {
 }
 
 static void on_hvsocket_problem(void *ctx _unused_, const struct guid *service, int r) {

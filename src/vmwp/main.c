@@ -11,9 +11,9 @@ int main(int argc, char **argv) {
                 puts("vmwp " SANDBAR_VERSION);
                 return 0;
         }
-        char *end;
+        char *end = NULL;
         long fd = argc == 2 ? strtol(argv[1], &end, 10) : -1;
-        if (argc != 2 || *end || fd < 3 || fd > 1 << 20) {
+        if (!end || *end || fd < 3 || fd > 1 << 20) {
                 fputs("vmwp: the worker of one sandbox, started by vmcomputed; see vmwp(8)\n",
                         stderr);
                 return 2;
