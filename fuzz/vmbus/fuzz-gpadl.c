@@ -30,21 +30,21 @@ static void check_map(const struct gpadl *g) {
         gmem_pages_store32(g->map, size - 4, 1);
 }
 
-static void step(struct gpadls *set, uint8_t what, const union vmbus_message *m, size_t size) {
+static void step(struct gpadl_set *set, uint8_t what, const union vmbus_message *m, size_t size) {
         uint32_t status = 0, relid = le32_get(m->gpadl_teardown.relid);
         uint32_t handle = le32_get(m->gpadl_teardown.gpadl);
-        struct gpadl *g = gpadls_find(set, relid, handle);
+        struct gpadl *g = gpadl_set_find(set, relid, handle);
         if (g)
                 check_map(g);
         switch (what % STEPS_) {
         case STEP_HEADER:
-                gpadls_header(set, &m->gpadl_header, size, &status);
+                gpadl_set_header(set, &m->gpadl_header, size, &status);
                 break;
         case STEP_BODY:
-                gpadls_body(set, &m->gpadl_body, size, &relid, &status);
+                gpadl_set_body(set, &m->gpadl_body, size, &relid, &status);
                 break;
         case STEP_TEARDOWN:
-                gpadls_teardown(set, relid, handle);
+                gpadl_set_teardown(set, relid, handle);
                 break;
         case STEP_USE:
                 if (g && g->uses < USES_MAX)
@@ -56,23 +56,23 @@ static void step(struct gpadls *set, uint8_t what, const union vmbus_message *m,
                 break;
         case STEP_FORGET:
                 if (!TAILQ_EMPTY(&set->due))
-                        gpadls_forget(set, TAILQ_FIRST(&set->due));
+                        gpadl_set_forget(set, TAILQ_FIRST(&set->due));
                 break;
         case STEP_CLEAR:
-                gpadls_clear_relid(set, relid);
+                gpadl_set_clear_relid(set, relid);
                 break;
         case STEP_BACK: {
                 struct gpadl head = {.relid = relid,
                         .handle = handle,
                         .pages = m->bytes[16],
                         .got = m->bytes[17] % 28};
-                if (gpadls_put_back(set, &head, m->gpadl_body.pfns) == -EINVAL &&
+                if (gpadl_set_put_back(set, &head, m->gpadl_body.pfns) == -EINVAL &&
                         head.got <= head.pages && head.pages > 0)
                         abort();
                 break;
         }
         default:
-                gpadls_tear(set, handle);
+                gpadl_set_tear(set, handle);
                 break;
         }
         if (set->count.used > VMBUS_GPADLS_MAX || set->pages.used > VMBUS_GPADL_PAGES_MAX)
@@ -81,13 +81,13 @@ static void step(struct gpadls *set, uint8_t what, const union vmbus_message *m,
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-        static struct gpadls set;
+        static struct gpadl_set set;
         struct gmem *gm;
         if (gmem_new(PAGES * GMEM_PAGE_SIZE, &gm) < 0)
                 return 0;
         if (gmem_add(gm, 0, PAGES * GMEM_PAGE_SIZE) < 0)
                 abort();
-        gpadls_init(&set, gm);
+        gpadl_set_init(&set, gm);
         while (size >= 2) {
                 union vmbus_message m = {0};
                 size_t n = data[1] < size - 2 ? data[1] : size - 2, header = sizeof m.header;
@@ -98,7 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 data += 2 + n;
                 size -= 2 + n;
         }
-        gpadls_clear(&set);
+        gpadl_set_clear(&set);
         if (set.count.used != 0 || set.pages.used != 0 || !TAILQ_EMPTY(&set.due))
                 abort();
         gmem_free(gm);

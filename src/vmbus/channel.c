@@ -31,11 +31,11 @@ static const uint8_t transitions[CHANNEL_EVENTS_][CHANNEL_STATES_] = {
                 [CHANNEL_RESCINDED] = FREE},
 };
 
-bool channel_state_waits(enum channel_state state) {
+bool vmbus_channel_state_waits(enum channel_state state) {
         return state == CHANNEL_OFFERING || state == CHANNEL_RESCINDING;
 }
 
-bool channel_step(struct vmbus_channel *channel, enum channel_event event) {
+bool vmbus_channel_step(struct vmbus_channel *channel, enum channel_event event) {
         uint8_t to = transitions[event][channel->state];
         if (to == 0)
                 return false;
@@ -43,9 +43,9 @@ bool channel_step(struct vmbus_channel *channel, enum channel_event event) {
         channel->state = to == FREE ? CHANNEL_HIDDEN : (enum channel_state)(to - 1);
         if (channel->state == was)
                 return true;
-        if (channel_state_waits(was))
+        if (vmbus_channel_state_waits(was))
                 TAILQ_REMOVE(&channel->vmbus->notify, channel, notify);
-        if (channel_state_waits(channel->state))
+        if (vmbus_channel_state_waits(channel->state))
                 TAILQ_INSERT_TAIL(&channel->vmbus->notify, channel, notify);
         return true;
 }
@@ -68,14 +68,14 @@ static int channel_plug_rings(struct vmbus_channel *channel) {
         return ring_open_outgoing(&channel->out, pages, first, all - first);
 }
 
-uint32_t channel_plug(struct vmbus_channel *channel) {
+uint32_t vmbus_channel_plug(struct vmbus_channel *channel) {
         struct vmbus *vmbus = channel->vmbus;
         if (channel_plug_rings(channel) < 0)
                 return VMBUS_STATUS_INVALID_PARAMETER;
         if (io_event_new(vmbus->loop, channel_doorbell, channel, &channel->doorbell) < 0)
                 return VMBUS_STATUS_INSUFFICIENT_RESOURCES;
         int r = vmbus->ops->bind_event(
-                vmbus->ctx, offer_connection_id(channel), io_event_fd(channel->doorbell));
+                vmbus->ctx, vmbus_offer_connection_id(channel), io_event_fd(channel->doorbell));
         if (r < 0) {
                 channel->doorbell = io_event_free(channel->doorbell);
                 return VMBUS_STATUS_INSUFFICIENT_RESOURCES;
@@ -84,21 +84,21 @@ uint32_t channel_plug(struct vmbus_channel *channel) {
         return VMBUS_STATUS_SUCCESS;
 }
 
-void channel_unplug(struct vmbus_channel *channel) {
+void vmbus_channel_unplug(struct vmbus_channel *channel) {
         struct vmbus *vmbus = channel->vmbus;
         if (!channel->doorbell)
                 return;
-        vmbus->ops->unbind_event(vmbus->ctx, offer_connection_id(channel));
+        vmbus->ops->unbind_event(vmbus->ctx, vmbus_offer_connection_id(channel));
         channel->doorbell = io_event_free(channel->doorbell);
         gpadl_unuse(&vmbus->gpadls, channel->gpadl);
         channel->gpadl = NULL;
 }
 
-void channel_fail(struct vmbus_channel *channel, const char *what) {
+void vmbus_channel_fail(struct vmbus_channel *channel, const char *what) {
         struct vmbus *vmbus = channel->vmbus;
-        if (!channel_step(channel, CHANNEL_DO_FAIL))
+        if (!vmbus_channel_step(channel, CHANNEL_DO_FAIL))
                 return;
-        channel_unplug(channel);
+        vmbus_channel_unplug(channel);
         channel->close_due = true;
         vmbus->closes_due++;
         io_event_set(vmbus->event);
@@ -112,13 +112,13 @@ static void channel_close_now(struct vmbus_channel *channel) {
         channel->ops->close(channel->ctx, channel);
 }
 
-void channel_close_failed(struct vmbus *vmbus) {
+void vmbus_channel_close_failed(struct vmbus *vmbus) {
         for (unsigned relid = 1; relid <= VMBUS_RELID_MAX && vmbus->closes_due > 0; relid++)
                 if (vmbus->channels[relid] && vmbus->channels[relid]->close_due)
                         channel_close_now(vmbus->channels[relid]);
 }
 
-bool channel_vp_valid(const struct vmbus *vmbus, uint32_t vp) {
+bool vmbus_channel_vp_valid(const struct vmbus *vmbus, uint32_t vp) {
         return vp == VMBUS_VP_NO_INTERRUPT || vp < vmbus->ops->vps(vmbus->ctx);
 }
 
@@ -126,18 +126,19 @@ static uint32_t channel_try_open(struct vmbus_channel *channel, const struct vmb
         struct vmbus *vmbus = channel->vmbus;
         if (channel->state != CHANNEL_CLOSED)
                 return VMBUS_STATUS_UNSUCCESSFUL;
-        struct gpadl *gpadl = gpadls_find(&vmbus->gpadls, channel->relid, le32_get(m->ring_gpadl));
-        if (!gpadl || gpadl->torn || !channel_vp_valid(vmbus, le32_get(m->target_vp)))
+        struct gpadl *gpadl =
+                gpadl_set_find(&vmbus->gpadls, channel->relid, le32_get(m->ring_gpadl));
+        if (!gpadl || gpadl->torn || !vmbus_channel_vp_valid(vmbus, le32_get(m->target_vp)))
                 return VMBUS_STATUS_INVALID_PARAMETER;
         channel->gpadl = gpadl;
         channel->target_vp = le32_get(m->target_vp);
         channel->downstream_page = le32_get(m->downstream_page);
         memcpy(channel->user_data, m->user_data, sizeof channel->user_data);
-        uint32_t status = channel_plug(channel);
+        uint32_t status = vmbus_channel_plug(channel);
         if (status != VMBUS_STATUS_SUCCESS)
                 return status;
         ring_unmask(&channel->in);
-        (void)channel_step(channel, CHANNEL_DO_OPEN);
+        (void)vmbus_channel_step(channel, CHANNEL_DO_OPEN);
         return VMBUS_STATUS_SUCCESS;
 }
 
@@ -152,39 +153,40 @@ static void channel_answer_open(
         vmbus_answer(vmbus, &answer, sizeof answer);
 }
 
-void channel_open(struct vmbus *vmbus, const union vmbus_message *m, size_t size) {
+void vmbus_channel_open(struct vmbus *vmbus, const union vmbus_message *m, size_t size) {
         (void)size;
-        struct vmbus_channel *channel = offer_lookup(vmbus, le32_get(m->open.relid));
+        struct vmbus_channel *channel = vmbus_offer_lookup(vmbus, le32_get(m->open.relid));
         uint32_t status = channel ? channel_try_open(channel, &m->open) : VMBUS_STATUS_UNSUCCESSFUL;
         if (status == VMBUS_STATUS_SUCCESS) {
                 status = channel->ops->open(channel->ctx, channel, channel->user_data);
-                if (status != VMBUS_STATUS_SUCCESS && channel_step(channel, CHANNEL_DO_CLOSE))
-                        channel_unplug(channel);
+                if (status != VMBUS_STATUS_SUCCESS && vmbus_channel_step(channel, CHANNEL_DO_CLOSE))
+                        vmbus_channel_unplug(channel);
         }
         channel_answer_open(vmbus, &m->open, status);
 }
 
-void channel_close(struct vmbus *vmbus, const union vmbus_message *m, size_t size) {
+void vmbus_channel_close(struct vmbus *vmbus, const union vmbus_message *m, size_t size) {
         (void)size;
-        struct vmbus_channel *channel = offer_lookup(vmbus, le32_get(m->relid.relid));
+        struct vmbus_channel *channel = vmbus_offer_lookup(vmbus, le32_get(m->relid.relid));
         bool open = channel && channel->state == CHANNEL_OPEN;
-        if (!channel || !channel_step(channel, CHANNEL_DO_CLOSE)) {
+        if (!channel || !vmbus_channel_step(channel, CHANNEL_DO_CLOSE)) {
                 vmbus_ignore(vmbus);
                 return;
         }
-        channel_unplug(channel);
+        vmbus_channel_unplug(channel);
         if (channel->close_due)
                 channel_close_now(channel);
         else if (open)
                 channel->ops->close(channel->ctx, channel);
 }
 
-void channel_modify(struct vmbus *vmbus, const union vmbus_message *m, size_t size) {
+void vmbus_channel_modify(struct vmbus *vmbus, const union vmbus_message *m, size_t size) {
         (void)size;
-        struct vmbus_channel *channel = offer_lookup(vmbus, le32_get(m->modify_channel.relid));
+        struct vmbus_channel *channel =
+                vmbus_offer_lookup(vmbus, le32_get(m->modify_channel.relid));
         uint32_t vp = le32_get(m->modify_channel.target_vp);
         uint32_t status = VMBUS_STATUS_SUCCESS;
-        if (channel && channel->state == CHANNEL_OPEN && channel_vp_valid(vmbus, vp))
+        if (channel && channel->state == CHANNEL_OPEN && vmbus_channel_vp_valid(vmbus, vp))
                 channel->target_vp = vp;
         else
                 status = VMBUS_STATUS_INVALID_PARAMETER;
@@ -218,17 +220,17 @@ static bool channel_takes_gpadls(const struct vmbus_channel *channel) {
                                   channel->state == CHANNEL_FAILED);
 }
 
-void channel_gpadl_header(struct vmbus *vmbus, const union vmbus_message *m, size_t size) {
+void vmbus_channel_gpadl_header(struct vmbus *vmbus, const union vmbus_message *m, size_t size) {
         uint32_t relid = le32_get(m->gpadl_header.relid), status = VMBUS_STATUS_UNSUCCESSFUL;
-        if (channel_takes_gpadls(offer_lookup(vmbus, relid)) &&
-                gpadls_header(&vmbus->gpadls, &m->gpadl_header, size, &status) == GPADL_PENDING)
+        if (channel_takes_gpadls(vmbus_offer_lookup(vmbus, relid)) &&
+                gpadl_set_header(&vmbus->gpadls, &m->gpadl_header, size, &status) == GPADL_PENDING)
                 return;
         channel_answer_gpadl(vmbus, relid, m->gpadl_header.gpadl, status);
 }
 
-void channel_gpadl_body(struct vmbus *vmbus, const union vmbus_message *m, size_t size) {
+void vmbus_channel_gpadl_body(struct vmbus *vmbus, const union vmbus_message *m, size_t size) {
         uint32_t relid, status;
-        switch (gpadls_body(&vmbus->gpadls, &m->gpadl_body, size, &relid, &status)) {
+        switch (gpadl_set_body(&vmbus->gpadls, &m->gpadl_body, size, &relid, &status)) {
         case GPADL_IGNORED:
                 vmbus_ignore(vmbus);
                 break;
@@ -240,14 +242,14 @@ void channel_gpadl_body(struct vmbus *vmbus, const union vmbus_message *m, size_
         }
 }
 
-void channel_gpadl_teardown(struct vmbus *vmbus, const union vmbus_message *m, size_t size) {
+void vmbus_channel_gpadl_teardown(struct vmbus *vmbus, const union vmbus_message *m, size_t size) {
         (void)size;
         uint32_t relid = le32_get(m->gpadl_teardown.relid);
         struct vmbus_msg_gpadl_torndown answer = {
                 .header.type = le32_make(VMBUS_MSG_GPADL_TORNDOWN),
                 .gpadl = m->gpadl_teardown.gpadl,
         };
-        switch (gpadls_teardown(&vmbus->gpadls, relid, le32_get(m->gpadl_teardown.gpadl))) {
+        switch (gpadl_set_teardown(&vmbus->gpadls, relid, le32_get(m->gpadl_teardown.gpadl))) {
         case GPADL_IGNORED:
                 vmbus_ignore(vmbus);
                 break;

@@ -3,8 +3,8 @@
 #include <errno.h>
 #include "base/fault.h"
 
-void gpadls_init(struct gpadls *set, const struct gmem *gm) {
-        *set = (struct gpadls){
+void gpadl_set_init(struct gpadl_set *set, const struct gmem *gm) {
+        *set = (struct gpadl_set){
                 .gm = gm,
                 .count = {.limit = VMBUS_GPADLS_MAX},
                 .pages = {.limit = VMBUS_GPADL_PAGES_MAX},
@@ -17,7 +17,7 @@ static size_t gpadl_bucket(uint32_t handle) {
         return (handle ^ handle >> 10 ^ handle >> 20) % GPADL_BUCKETS;
 }
 
-static struct gpadl *gpadls_lookup(struct gpadls *set, uint32_t handle) {
+static struct gpadl *gpadl_set_lookup(struct gpadl_set *set, uint32_t handle) {
         struct gpadl *gpadl;
         LIST_FOREACH(gpadl, &set->bucket[gpadl_bucket(handle)], chain)
         if (gpadl->handle == handle)
@@ -26,9 +26,9 @@ static struct gpadl *gpadls_lookup(struct gpadls *set, uint32_t handle) {
 }
 
 /* An empty GPADL, charged. 0, -EEXIST, -ENOSPC, -ENOMEM. */
-static int gpadls_add(
-        struct gpadls *set, uint32_t relid, uint32_t handle, uint32_t pages, struct gpadl **ret) {
-        if (gpadls_lookup(set, handle))
+static int gpadl_set_add(struct gpadl_set *set, uint32_t relid, uint32_t handle, uint32_t pages,
+        struct gpadl **ret) {
+        if (gpadl_set_lookup(set, handle))
                 return -EEXIST;
         if (!quota_charge(&set->count, 1))
                 return -ENOSPC;
@@ -51,7 +51,7 @@ static int gpadls_add(
         return 0;
 }
 
-void gpadls_forget(struct gpadls *set, struct gpadl *gpadl) {
+void gpadl_set_forget(struct gpadl_set *set, struct gpadl *gpadl) {
         if (gpadl->torn && gpadl->uses == 0)
                 TAILQ_REMOVE(&set->due, gpadl, due);
         LIST_REMOVE(gpadl, chain);
@@ -61,23 +61,23 @@ void gpadls_forget(struct gpadls *set, struct gpadl *gpadl) {
         free(gpadl);
 }
 
-static void gpadls_clear_if(struct gpadls *set, bool all, uint32_t relid) {
+static void gpadl_set_clear_if(struct gpadl_set *set, bool all, uint32_t relid) {
         for (size_t i = 0; i < GPADL_BUCKETS; i++) {
                 struct gpadl *next;
                 for (struct gpadl *g = LIST_FIRST(&set->bucket[i]); g; g = next) {
                         next = LIST_NEXT(g, chain);
                         if (all || g->relid == relid)
-                                gpadls_forget(set, g);
+                                gpadl_set_forget(set, g);
                 }
         }
 }
 
-void gpadls_clear(struct gpadls *set) {
-        gpadls_clear_if(set, true, 0);
+void gpadl_set_clear(struct gpadl_set *set) {
+        gpadl_set_clear_if(set, true, 0);
 }
 
-void gpadls_clear_relid(struct gpadls *set, uint32_t relid) {
-        gpadls_clear_if(set, false, relid);
+void gpadl_set_clear_relid(struct gpadl_set *set, uint32_t relid) {
+        gpadl_set_clear_if(set, false, relid);
 }
 
 static uint32_t gpadl_status(int r) {
@@ -87,7 +87,8 @@ static uint32_t gpadl_status(int r) {
 
 /* Takes in the next n page numbers; with the last of them the GPADL becomes whole. 0, 1 when whole,
  * or negative errno: too many, or not RAM. */
-static int gpadl_append(const struct gpadls *set, struct gpadl *gpadl, const le64 *pfns, size_t n) {
+static int gpadl_append(
+        const struct gpadl_set *set, struct gpadl *gpadl, const le64 *pfns, size_t n) {
         if (n > gpadl->pages - gpadl->got)
                 return -EBADMSG;
         for (size_t i = 0; i < n; i++)
@@ -98,14 +99,14 @@ static int gpadl_append(const struct gpadls *set, struct gpadl *gpadl, const le6
         return r < 0 ? r : 1;
 }
 
-static enum gpadl_verdict gpadls_take(
-        struct gpadls *set, struct gpadl *gpadl, const le64 *pfns, size_t n, uint32_t *ret_status) {
+static enum gpadl_verdict gpadl_set_take(struct gpadl_set *set, struct gpadl *gpadl,
+        const le64 *pfns, size_t n, uint32_t *ret_status) {
         int r = gpadl_append(set, gpadl, pfns, n);
         if (r == 0)
                 return GPADL_PENDING;
         *ret_status = r > 0 ? VMBUS_STATUS_SUCCESS : gpadl_status(r);
         if (r < 0)
-                gpadls_forget(set, gpadl);
+                gpadl_set_forget(set, gpadl);
         return GPADL_ANSWER;
 }
 
@@ -121,7 +122,7 @@ static uint32_t gpadl_header_pages(const struct vmbus_msg_gpadl_header *m) {
         return pages;
 }
 
-enum gpadl_verdict gpadls_header(struct gpadls *set, const struct vmbus_msg_gpadl_header *m,
+enum gpadl_verdict gpadl_set_header(struct gpadl_set *set, const struct vmbus_msg_gpadl_header *m,
         size_t size, uint32_t *ret_status) {
         *ret_status = VMBUS_STATUS_UNSUCCESSFUL;
         size_t fixed = offsetof(struct vmbus_msg_gpadl_header, pfns);
@@ -131,37 +132,37 @@ enum gpadl_verdict gpadls_header(struct gpadls *set, const struct vmbus_msg_gpad
         if (pages == 0)
                 return GPADL_ANSWER;
         struct gpadl *gpadl;
-        int r = gpadls_add(set, le32_get(m->relid), le32_get(m->gpadl), pages, &gpadl);
+        int r = gpadl_set_add(set, le32_get(m->relid), le32_get(m->gpadl), pages, &gpadl);
         if (r < 0) {
                 *ret_status = gpadl_status(r);
                 return GPADL_ANSWER;
         }
-        return gpadls_take(set, gpadl, m->pfns, (size - fixed) / sizeof(le64), ret_status);
+        return gpadl_set_take(set, gpadl, m->pfns, (size - fixed) / sizeof(le64), ret_status);
 }
 
-enum gpadl_verdict gpadls_body(struct gpadls *set, const struct vmbus_msg_gpadl_body *m,
+enum gpadl_verdict gpadl_set_body(struct gpadl_set *set, const struct vmbus_msg_gpadl_body *m,
         size_t size, uint32_t *ret_relid, uint32_t *ret_status) {
         size_t fixed = offsetof(struct vmbus_msg_gpadl_body, pfns);
-        struct gpadl *gpadl = gpadls_lookup(set, le32_get(m->gpadl));
+        struct gpadl *gpadl = gpadl_set_lookup(set, le32_get(m->gpadl));
         if (!gpadl || gpadl->map || gpadl->torn)
                 return GPADL_IGNORED;
         *ret_relid = gpadl->relid;
         if ((size - fixed) % sizeof(le64)) {
-                gpadls_forget(set, gpadl);
+                gpadl_set_forget(set, gpadl);
                 *ret_status = VMBUS_STATUS_UNSUCCESSFUL;
                 return GPADL_ANSWER;
         }
-        return gpadls_take(set, gpadl, m->pfns, (size - fixed) / sizeof(le64), ret_status);
+        return gpadl_set_take(set, gpadl, m->pfns, (size - fixed) / sizeof(le64), ret_status);
 }
 
-static void gpadl_tear(struct gpadls *set, struct gpadl *gpadl) {
+static void gpadl_tear(struct gpadl_set *set, struct gpadl *gpadl) {
         gpadl->torn = true;
         if (gpadl->uses == 0)
                 TAILQ_INSERT_TAIL(&set->due, gpadl, due);
 }
 
-enum gpadl_verdict gpadls_teardown(struct gpadls *set, uint32_t relid, uint32_t handle) {
-        struct gpadl *gpadl = gpadls_lookup(set, handle);
+enum gpadl_verdict gpadl_set_teardown(struct gpadl_set *set, uint32_t relid, uint32_t handle) {
+        struct gpadl *gpadl = gpadl_set_lookup(set, handle);
         if (!gpadl)
                 return GPADL_ANSWER;
         if (gpadl->relid != relid || gpadl->torn)
@@ -170,36 +171,36 @@ enum gpadl_verdict gpadls_teardown(struct gpadls *set, uint32_t relid, uint32_t 
         return GPADL_PENDING;
 }
 
-struct gpadl *gpadls_find(struct gpadls *set, uint32_t relid, uint32_t handle) {
-        struct gpadl *gpadl = gpadls_lookup(set, handle);
+struct gpadl *gpadl_set_find(struct gpadl_set *set, uint32_t relid, uint32_t handle) {
+        struct gpadl *gpadl = gpadl_set_lookup(set, handle);
         return gpadl && gpadl->relid == relid && gpadl->map ? gpadl : NULL;
 }
 
-void gpadl_use(struct gpadls *set, struct gpadl *gpadl) {
+void gpadl_use(struct gpadl_set *set, struct gpadl *gpadl) {
         if (gpadl->uses++ == 0 && gpadl->torn)
                 TAILQ_REMOVE(&set->due, gpadl, due);
 }
 
-void gpadl_unuse(struct gpadls *set, struct gpadl *gpadl) {
+void gpadl_unuse(struct gpadl_set *set, struct gpadl *gpadl) {
         if (--gpadl->uses == 0 && gpadl->torn)
                 TAILQ_INSERT_TAIL(&set->due, gpadl, due);
 }
 
-int gpadls_put_back(struct gpadls *set, const struct gpadl *head, const le64 *pfns) {
+int gpadl_set_put_back(struct gpadl_set *set, const struct gpadl *head, const le64 *pfns) {
         if (head->pages == 0 || head->pages > GPADL_PAGES_MAX || head->got > head->pages)
                 return -EINVAL;
         struct gpadl *gpadl;
-        int r = gpadls_add(set, head->relid, head->handle, head->pages, &gpadl);
+        int r = gpadl_set_add(set, head->relid, head->handle, head->pages, &gpadl);
         if (r < 0)
                 return r;
         r = gpadl_append(set, gpadl, pfns, head->got);
         if (r < 0)
-                gpadls_forget(set, gpadl);
+                gpadl_set_forget(set, gpadl);
         return r < 0 ? r : 0;
 }
 
-bool gpadls_tear(struct gpadls *set, uint32_t handle) {
-        struct gpadl *gpadl = gpadls_lookup(set, handle);
+bool gpadl_set_tear(struct gpadl_set *set, uint32_t handle) {
+        struct gpadl *gpadl = gpadl_set_lookup(set, handle);
         if (!gpadl || gpadl->torn)
                 return false;
         gpadl_tear(set, gpadl);

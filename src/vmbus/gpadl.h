@@ -33,7 +33,7 @@ struct gpadl {
 
 TAILQ_HEAD(gpadl_queue, gpadl);
 
-struct gpadls {
+struct gpadl_set {
         const struct gmem *gm;
         LIST_HEAD(, gpadl) bucket[GPADL_BUCKETS];
         struct gpadl_queue due; /* TORNDOWN is to be sent, in this order */
@@ -41,11 +41,11 @@ struct gpadls {
         struct quota pages;
 };
 
-void gpadls_init(struct gpadls *set, const struct gmem *gm);
+void gpadl_set_init(struct gpadl_set *set, const struct gmem *gm);
 /* Frees all GPADLs, used or not. */
-void gpadls_clear(struct gpadls *set);
+void gpadl_set_clear(struct gpadl_set *set);
 /* Frees those of a relid, used or not. */
-void gpadls_clear_relid(struct gpadls *set, uint32_t relid);
+void gpadl_set_clear_relid(struct gpadl_set *set, uint32_t relid);
 
 enum gpadl_verdict {
         GPADL_IGNORED, /* makes no sense: no such handle, or whole already */
@@ -55,23 +55,24 @@ enum gpadl_verdict {
 
 /* `size`: bytes of the message, at least up to `byte_count` for a header and `pfns` for a body. The
  * caller has checked that the relid is a channel. *ret_relid: whose body it was. */
-enum gpadl_verdict gpadls_header(struct gpadls *set, const struct vmbus_msg_gpadl_header *m,
+enum gpadl_verdict gpadl_set_header(struct gpadl_set *set, const struct vmbus_msg_gpadl_header *m,
         size_t size, uint32_t *ret_status);
-enum gpadl_verdict gpadls_body(struct gpadls *set, const struct vmbus_msg_gpadl_body *m,
+enum gpadl_verdict gpadl_set_body(struct gpadl_set *set, const struct vmbus_msg_gpadl_body *m,
         size_t size, uint32_t *ret_relid, uint32_t *ret_status);
 /* PENDING: it is in set->due now or will be when its last use ends. ANSWER: there is none of that
  * handle, TORNDOWN may be said at once. IGNORED: another channel's, or asked before. */
-enum gpadl_verdict gpadls_teardown(struct gpadls *set, uint32_t relid, uint32_t handle);
+enum gpadl_verdict gpadl_set_teardown(struct gpadl_set *set, uint32_t relid, uint32_t handle);
 
 /* A GPADL of that channel, torn or not; NULL when there is none or it is not whole. */
-struct gpadl *gpadls_find(struct gpadls *set, uint32_t relid, uint32_t handle);
-void gpadl_use(struct gpadls *set, struct gpadl *gpadl);
-void gpadl_unuse(struct gpadls *set, struct gpadl *gpadl);
+struct gpadl *gpadl_set_find(struct gpadl_set *set, uint32_t relid, uint32_t handle);
+void gpadl_use(struct gpadl_set *set, struct gpadl *gpadl);
+void gpadl_unuse(struct gpadl_set *set, struct gpadl *gpadl);
 /* Its TORNDOWN was sent. */
-void gpadls_forget(struct gpadls *set, struct gpadl *gpadl);
+void gpadl_set_forget(struct gpadl_set *set, struct gpadl *gpadl);
 
 /* For restore: makes a GPADL of head->pages pages, with head->got of their numbers. -EEXIST,
  * -ENOSPC, -ENOMEM, -EINVAL, -EFAULT. */
-_warn_unused_ int gpadls_put_back(struct gpadls *set, const struct gpadl *head, const le64 *pfns);
+_warn_unused_ int gpadl_set_put_back(
+        struct gpadl_set *set, const struct gpadl *head, const le64 *pfns);
 /* For restore: as after its teardown. False when there is none of that handle, or torn already. */
-bool gpadls_tear(struct gpadls *set, uint32_t handle);
+bool gpadl_set_tear(struct gpadl_set *set, uint32_t handle);

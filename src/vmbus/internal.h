@@ -100,7 +100,7 @@ struct vmbus {
         uint16_t last_relid; /* relids are handed out in turn, so that an old one rests */
         struct channel_queue notify;
         unsigned closes_due; /* channels with close_due */
-        struct gpadls gpadls;
+        struct gpadl_set gpadls;
 
         uint8_t packet[VMBUS_PACKET_SIZE_MAX]; /* the packet received last */
 };
@@ -115,44 +115,44 @@ void vmbus_pump(struct vmbus *vmbus);
 void vmbus_run(void *ctx);
 
 /* message.c */
-void message_handle(struct vmbus *vmbus, const union vmbus_message *m, size_t size);
+void vmbus_message_handle(struct vmbus *vmbus, const union vmbus_message *m, size_t size);
 
 /* Handlers of the guest's messages: the message is our copy and as long as its rule says. */
 typedef void message_fn(struct vmbus *vmbus, const union vmbus_message *m, size_t size);
-message_fn connection_initiate, connection_unload;      /* connection.c */
-message_fn offer_request, offer_released;               /* offer.c */
-message_fn channel_open, channel_close, channel_modify; /* channel.c */
-message_fn channel_gpadl_header, channel_gpadl_body, channel_gpadl_teardown;
-message_fn tl_connect; /* tl.c */
+message_fn vmbus_connection_initiate, vmbus_connection_unload;            /* connection.c */
+message_fn vmbus_offer_request, vmbus_offer_released;                     /* offer.c */
+message_fn vmbus_channel_open, vmbus_channel_close, vmbus_channel_modify; /* channel.c */
+message_fn vmbus_channel_gpadl_header, vmbus_channel_gpadl_body, vmbus_channel_gpadl_teardown;
+message_fn vmbus_tl_connect; /* tl.c */
 
 /* connection.c */
-bool connection_version_supported(uint32_t version);
-bool connection_target_valid(const struct vmbus *vmbus, uint32_t vp, uint8_t sint);
+bool vmbus_connection_version_supported(uint32_t version);
+bool vmbus_connection_target_valid(const struct vmbus *vmbus, uint32_t vp, uint8_t sint);
 /* All channels close, dynamic ones go, nothing waits any more. */
-void connection_end(struct vmbus *vmbus);
+void vmbus_connection_end(struct vmbus *vmbus);
 
 /* offer.c */
-struct vmbus_channel *offer_lookup(struct vmbus *vmbus, uint32_t relid);
-_warn_unused_ int offer_add(struct vmbus *vmbus, const struct vmbus_offer *offer, uint16_t relid,
-        struct vmbus_channel **ret);
+struct vmbus_channel *vmbus_offer_lookup(struct vmbus *vmbus, uint32_t relid);
+_warn_unused_ int vmbus_offer_add(struct vmbus *vmbus, const struct vmbus_offer *offer,
+        uint16_t relid, struct vmbus_channel **ret);
 /* Any free relid, or 0. */
-uint16_t offer_free_relid(struct vmbus *vmbus);
+uint16_t vmbus_offer_free_relid(struct vmbus *vmbus);
 /* Gone from the tables, with its GPADLs; then released() and free. */
-void offer_release(struct vmbus_channel *channel);
+void vmbus_offer_release(struct vmbus_channel *channel);
 /* Never offered again by us: hvsocket connections, and sub-channels that a device adds on demand.
  */
-bool offer_is_dynamic(const struct vmbus_offer *offer);
-void offer_message(const struct vmbus_channel *channel, struct vmbus_msg_offer *ret);
-uint32_t offer_connection_id(const struct vmbus_channel *channel);
+bool vmbus_offer_is_dynamic(const struct vmbus_offer *offer);
+void vmbus_offer_message(const struct vmbus_channel *channel, struct vmbus_msg_offer *ret);
+uint32_t vmbus_offer_connection_id(const struct vmbus_channel *channel);
 
 /* channel.c: false when the event cannot happen in this state. Keeps vmbus.notify in step. */
-bool channel_step(struct vmbus_channel *channel, enum channel_event event);
+bool vmbus_channel_step(struct vmbus_channel *channel, enum channel_event event);
 /* Whether a channel in this state is in vmbus.notify. */
-bool channel_state_waits(enum channel_state state);
-bool channel_vp_valid(const struct vmbus *vmbus, uint32_t vp);
+bool vmbus_channel_state_waits(enum channel_state state);
+bool vmbus_channel_vp_valid(const struct vmbus *vmbus, uint32_t vp);
 /* Rings, doorbell: an NTSTATUS. Uses channel->{gpadl,downstream_page}. */
-_warn_unused_ uint32_t channel_plug(struct vmbus_channel *channel);
-void channel_unplug(struct vmbus_channel *channel);
-void channel_fail(struct vmbus_channel *channel, const char *what);
+_warn_unused_ uint32_t vmbus_channel_plug(struct vmbus_channel *channel);
+void vmbus_channel_unplug(struct vmbus_channel *channel);
+void vmbus_channel_fail(struct vmbus_channel *channel, const char *what);
 /* Calls the close() that a failure left to the loop. */
-void channel_close_failed(struct vmbus *vmbus);
+void vmbus_channel_close_failed(struct vmbus *vmbus);

@@ -5,20 +5,20 @@
 #include "base/fault.h"
 #include "vmbus/internal.h"
 
-struct vmbus_channel *offer_lookup(struct vmbus *vmbus, uint32_t relid) {
+struct vmbus_channel *vmbus_offer_lookup(struct vmbus *vmbus, uint32_t relid) {
         return relid <= VMBUS_RELID_MAX ? vmbus->channels[relid] : NULL;
 }
 
-bool offer_is_dynamic(const struct vmbus_offer *offer) {
+bool vmbus_offer_is_dynamic(const struct vmbus_offer *offer) {
         return (offer->flags & VMBUS_OFFER_TLNPI) || offer->sub_channel_index != 0;
 }
 
 /* Unique per channel and none of the bus's own (they are below 0x1000). */
-uint32_t offer_connection_id(const struct vmbus_channel *channel) {
+uint32_t vmbus_offer_connection_id(const struct vmbus_channel *channel) {
         return (uint32_t)channel->relid | VMBUS_SINT << 12;
 }
 
-void offer_message(const struct vmbus_channel *channel, struct vmbus_msg_offer *ret) {
+void vmbus_offer_message(const struct vmbus_channel *channel, struct vmbus_msg_offer *ret) {
         const struct vmbus_offer *offer = &channel->offer;
         *ret = (struct vmbus_msg_offer){
                 .header.type = le32_make(VMBUS_MSG_OFFER),
@@ -31,12 +31,12 @@ void offer_message(const struct vmbus_channel *channel, struct vmbus_msg_offer *
                 /* No monitor page: the guest rings by hypercall. Its own event flag: it does not
                  * touch the interrupt page either. */
                 .dedicated_interrupt = le16_make(1),
-                .connection_id = le32_make(offer_connection_id(channel)),
+                .connection_id = le32_make(vmbus_offer_connection_id(channel)),
         };
         memcpy(ret->user_defined, offer->user_defined, sizeof ret->user_defined);
 }
 
-uint16_t offer_free_relid(struct vmbus *vmbus) {
+uint16_t vmbus_offer_free_relid(struct vmbus *vmbus) {
         for (unsigned n = 0; n < VMBUS_RELID_MAX; n++) {
                 vmbus->last_relid = (uint16_t)(vmbus->last_relid % VMBUS_RELID_MAX + 1);
                 if (!vmbus->channels[vmbus->last_relid])
@@ -45,7 +45,7 @@ uint16_t offer_free_relid(struct vmbus *vmbus) {
         return 0;
 }
 
-int offer_add(struct vmbus *vmbus, const struct vmbus_offer *offer, uint16_t relid,
+int vmbus_offer_add(struct vmbus *vmbus, const struct vmbus_offer *offer, uint16_t relid,
         struct vmbus_channel **ret) {
         struct vmbus_channel *channel = fault_hit(FAULT_ALLOC) ? NULL : calloc(1, sizeof *channel);
         if (!channel)
@@ -81,7 +81,7 @@ int vmbus_offer(struct vmbus *vmbus, const struct vmbus_offer *offer,
         if (offer_exists(vmbus, offer))
                 return -EEXIST;
         struct vmbus_channel *channel;
-        int r = offer_add(vmbus, offer, offer_free_relid(vmbus), &channel);
+        int r = vmbus_offer_add(vmbus, offer, vmbus_offer_free_relid(vmbus), &channel);
         if (r < 0)
                 return r;
         channel->ops = ops;
@@ -90,14 +90,14 @@ int vmbus_offer(struct vmbus *vmbus, const struct vmbus_offer *offer,
         if (accepts && vmbus->tl_pending > 0)
                 vmbus->tl_pending--;
         *ret = channel;
-        if (vmbus->offers_requested && channel_step(channel, CHANNEL_ASKED_FOR))
+        if (vmbus->offers_requested && vmbus_channel_step(channel, CHANNEL_ASKED_FOR))
                 vmbus_pump(vmbus);
         return 0;
 }
 
-void offer_release(struct vmbus_channel *channel) {
+void vmbus_offer_release(struct vmbus_channel *channel) {
         struct vmbus *vmbus = channel->vmbus;
-        gpadls_clear_relid(&vmbus->gpadls, channel->relid);
+        gpadl_set_clear_relid(&vmbus->gpadls, channel->relid);
         vmbus->channels[channel->relid] = NULL;
         vmbus->n_channels--;
         if (channel->ops)
@@ -112,34 +112,34 @@ void vmbus_rescind(struct vmbus_channel *channel) {
                 channel->close_due = false;
                 vmbus->closes_due--;
         }
-        if (!channel_step(channel, CHANNEL_DO_RESCIND))
+        if (!vmbus_channel_step(channel, CHANNEL_DO_RESCIND))
                 return; /* taken back already */
-        channel_unplug(channel);
+        vmbus_channel_unplug(channel);
         if (was == CHANNEL_HIDDEN || was == CHANNEL_OFFERING || was == CHANNEL_GONE)
-                offer_release(channel);
+                vmbus_offer_release(channel);
         else
                 vmbus_pump(vmbus);
 }
 
-void offer_request(struct vmbus *vmbus, const union vmbus_message *m, size_t size) {
+void vmbus_offer_request(struct vmbus *vmbus, const union vmbus_message *m, size_t size) {
         (void)m, (void)size;
         vmbus->offers_requested = true;
         vmbus->delivered_due = true;
         for (unsigned relid = 1; relid <= VMBUS_RELID_MAX; relid++)
                 if (vmbus->channels[relid])
-                        (void)channel_step(vmbus->channels[relid], CHANNEL_ASKED_FOR);
+                        (void)vmbus_channel_step(vmbus->channels[relid], CHANNEL_ASKED_FOR);
 }
 
-void offer_released(struct vmbus *vmbus, const union vmbus_message *m, size_t size) {
+void vmbus_offer_released(struct vmbus *vmbus, const union vmbus_message *m, size_t size) {
         (void)size;
-        struct vmbus_channel *channel = offer_lookup(vmbus, le32_get(m->relid.relid));
+        struct vmbus_channel *channel = vmbus_offer_lookup(vmbus, le32_get(m->relid.relid));
         enum channel_state was = channel ? channel->state : CHANNEL_HIDDEN;
-        if (!channel || !channel_step(channel, CHANNEL_RELEASED)) {
+        if (!channel || !vmbus_channel_step(channel, CHANNEL_RELEASED)) {
                 vmbus_ignore(vmbus);
                 return;
         }
         if (was == CHANNEL_CLOSED)
-                gpadls_clear_relid(&vmbus->gpadls, channel->relid); /* it found no driver */
+                gpadl_set_clear_relid(&vmbus->gpadls, channel->relid); /* it found no driver */
         else
-                offer_release(channel);
+                vmbus_offer_release(channel);
 }

@@ -30,7 +30,7 @@ int vmbus_receive(struct vmbus_channel *channel, struct vmbus_packet *ret) {
         bool signal = false;
         int r = ring_receive(&channel->in, channel->vmbus->packet, ret, &signal);
         if (r < 0) {
-                channel_fail(channel, "the guest's ring is corrupt");
+                vmbus_channel_fail(channel, "the guest's ring is corrupt");
                 return VMBUS_E_CLOSED;
         }
         if (signal)
@@ -48,7 +48,7 @@ int vmbus_send(struct vmbus_channel *channel, uint16_t type, uint16_t flags, uin
         bool signal = false;
         int r = ring_send(&channel->out, &packet, &signal);
         if (r == -EBADMSG) {
-                channel_fail(channel, "the index in the host's ring is corrupt");
+                vmbus_channel_fail(channel, "the index in the host's ring is corrupt");
                 return VMBUS_E_CLOSED;
         }
         if (signal)
@@ -83,7 +83,7 @@ size_t vmbus_ring_size(const struct vmbus_channel *channel) {
 
 struct gmem_pages *vmbus_gpadl_get(struct vmbus_channel *channel, uint32_t handle) {
         struct vmbus *vmbus = channel->vmbus;
-        struct gpadl *gpadl = gpadls_find(&vmbus->gpadls, channel->relid, handle);
+        struct gpadl *gpadl = gpadl_set_find(&vmbus->gpadls, channel->relid, handle);
         /* One that the guest tears down is taken again only by the owner that held it when saved.
          */
         if (!gpadl || (gpadl->torn && !vmbus->paused))
@@ -94,7 +94,7 @@ struct gmem_pages *vmbus_gpadl_get(struct vmbus_channel *channel, uint32_t handl
 
 void vmbus_gpadl_put(struct vmbus_channel *channel, uint32_t handle) {
         struct vmbus *vmbus = channel->vmbus;
-        struct gpadl *gpadl = gpadls_find(&vmbus->gpadls, channel->relid, handle);
+        struct gpadl *gpadl = gpadl_set_find(&vmbus->gpadls, channel->relid, handle);
         if (!gpadl || gpadl->uses <= (gpadl == channel->gpadl ? 1u : 0u))
                 return; /* void since the connection ended */
         gpadl_unuse(&vmbus->gpadls, gpadl);

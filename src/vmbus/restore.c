@@ -23,8 +23,8 @@ static int restore_connection(struct vmbus *vmbus, struct rd *rd) {
         if (rd_le32(rd, &version) < 0 || rd_le32(rd, &vp) < 0 || rd_u8(rd, &sint) < 0 ||
                 rd_u8(rd, &flags) < 0 || rd_le16(rd, &last) < 0 || rd_le32(rd, &pending) < 0)
                 return -EBADMSG;
-        if ((version != 0 && !connection_version_supported(version)) ||
-                !connection_target_valid(vmbus, vp, sint) || last > VMBUS_RELID_MAX ||
+        if ((version != 0 && !vmbus_connection_version_supported(version)) ||
+                !vmbus_connection_target_valid(vmbus, vp, sint) || last > VMBUS_RELID_MAX ||
                 pending > VMBUS_TL_PENDING_MAX ||
                 (flags & ~(SAVE_OFFERS_REQUESTED | SAVE_DELIVERED_DUE)) ||
                 (version == 0 && (flags || pending)))
@@ -89,7 +89,7 @@ static int restore_place(struct vmbus *vmbus, struct restored *restored,
                 if (restored->offered[i] && restore_same(&restored->offered[i]->offer, offer))
                         channel = TAKE_PTR(restored->offered[i]);
         if (!channel)
-                return offer_add(vmbus, offer, relid, &channel);
+                return vmbus_offer_add(vmbus, offer, relid, &channel);
         channel->relid = relid;
         vmbus->channels[relid] = channel;
         return 0;
@@ -117,7 +117,7 @@ static int restore_channel(struct vmbus *vmbus, struct restored *restored, struc
         if (rd_le32(rd, &restored->ring[relid]) < 0 || rd_le32(rd, &channel->downstream_page) < 0 ||
                 rd_le32(rd, &channel->target_vp) < 0 ||
                 rd_bytes(rd, channel->user_data, sizeof channel->user_data) < 0 ||
-                !channel_vp_valid(vmbus, channel->target_vp))
+                !vmbus_channel_vp_valid(vmbus, channel->target_vp))
                 return -EBADMSG;
         return 0;
 }
@@ -142,13 +142,14 @@ static int restore_notify(struct vmbus *vmbus, struct restored *restored, struct
         for (uint32_t i = 0; i < restored->n_notify; i++) {
                 uint16_t relid;
                 if (rd_le16(rd, &relid) < 0 || relid > VMBUS_RELID_MAX || seen[relid] ||
-                        !vmbus->channels[relid] || !channel_state_waits(restored->state[relid]))
+                        !vmbus->channels[relid] ||
+                        !vmbus_channel_state_waits(restored->state[relid]))
                         return -EBADMSG;
                 seen[relid] = true;
                 restored->notify[i] = relid;
         }
         for (unsigned relid = 1; relid <= VMBUS_RELID_MAX; relid++)
-                if (channel_state_waits(restored->state[relid]) && !seen[relid])
+                if (vmbus_channel_state_waits(restored->state[relid]) && !seen[relid])
                         return -EBADMSG;
         return 0;
 }
@@ -162,9 +163,9 @@ static int restore_gpadl(struct vmbus *vmbus, struct rd *rd, uint32_t *torn, uin
                 rd_u8(rd, &is_torn) < 0 || is_torn > 1 || head.got > GPADL_PAGES_MAX ||
                 rd_view(rd, head.got * sizeof(le64), &pfns) < 0)
                 return -EBADMSG;
-        if (!offer_lookup(vmbus, head.relid))
+        if (!vmbus_offer_lookup(vmbus, head.relid))
                 return -EBADMSG;
-        int r = gpadls_put_back(&vmbus->gpadls, &head, (const le64 *)(const void *)pfns);
+        int r = gpadl_set_put_back(&vmbus->gpadls, &head, (const le64 *)(const void *)pfns);
         if (r < 0)
                 return r == -ENOMEM ? r : -EBADMSG;
         if (is_torn)
@@ -184,11 +185,11 @@ static int restore_torn(struct vmbus *vmbus, struct rd *rd, const uint32_t *torn
                         return -EBADMSG;
                 for (uint32_t k = 0; k < n && !known; k++)
                         known = torn[k] == handle;
-                if (!known || !gpadls_tear(&vmbus->gpadls, handle))
+                if (!known || !gpadl_set_tear(&vmbus->gpadls, handle))
                         return -EBADMSG;
         }
         for (uint32_t i = 0; i < n; i++)
-                (void)gpadls_tear(&vmbus->gpadls, torn[i]);
+                (void)gpadl_set_tear(&vmbus->gpadls, torn[i]);
         return 0;
 }
 
@@ -213,7 +214,7 @@ static int restore_find_rings(struct vmbus *vmbus, const struct restored *restor
                 if (restored->state[relid] != CHANNEL_OPEN)
                         continue;
                 struct vmbus_channel *channel = vmbus->channels[relid];
-                channel->gpadl = gpadls_find(&vmbus->gpadls, relid, restored->ring[relid]);
+                channel->gpadl = gpadl_set_find(&vmbus->gpadls, relid, restored->ring[relid]);
                 if (!channel->gpadl)
                         return -EBADMSG;
         }
@@ -242,14 +243,14 @@ static int restore_others(struct vmbus *vmbus, struct restored *restored) {
         for (unsigned i = 1; i <= VMBUS_RELID_MAX; i++) {
                 if (!restored->offered[i])
                         continue;
-                uint16_t relid = offer_free_relid(vmbus);
+                uint16_t relid = vmbus_offer_free_relid(vmbus);
                 if (relid == 0)
                         return -ENOSPC;
                 struct vmbus_channel *channel = TAKE_PTR(restored->offered[i]);
                 channel->relid = relid;
                 vmbus->channels[relid] = channel;
                 if (vmbus->offers_requested)
-                        (void)channel_step(channel, CHANNEL_ASKED_FOR);
+                        (void)vmbus_channel_step(channel, CHANNEL_ASKED_FOR);
         }
         return 0;
 }
@@ -257,13 +258,13 @@ static int restore_others(struct vmbus *vmbus, struct restored *restored) {
 /* Makes an open channel work again. A ring that the guest has spoilt meanwhile, or an owner who
  * does not want it, leaves the channel dead to the guest as after any corruption. */
 static int restore_open(struct vmbus_channel *channel) {
-        uint32_t status = channel_plug(channel);
+        uint32_t status = vmbus_channel_plug(channel);
         if (status == VMBUS_STATUS_INSUFFICIENT_RESOURCES)
                 return -ENOSPC;
         if (status == VMBUS_STATUS_SUCCESS)
                 status = channel->ops->open(channel->ctx, channel, channel->user_data);
-        if (status != VMBUS_STATUS_SUCCESS && channel_step(channel, CHANNEL_DO_FAIL))
-                channel_unplug(channel);
+        if (status != VMBUS_STATUS_SUCCESS && vmbus_channel_step(channel, CHANNEL_DO_FAIL))
+                vmbus_channel_unplug(channel);
         return 0;
 }
 
@@ -284,10 +285,10 @@ static int restore_apply(struct vmbus *vmbus, struct restored *restored) {
 
 /* Nothing of what was read stays, and every device's channel is on the bus. */
 static void restore_undo(struct vmbus *vmbus, struct restored *restored) {
-        connection_end(vmbus);
+        vmbus_connection_end(vmbus);
         for (unsigned relid = 1; relid <= VMBUS_RELID_MAX; relid++)
                 if (vmbus->channels[relid] && !vmbus->channels[relid]->ops)
-                        offer_release(vmbus->channels[relid]);
+                        vmbus_offer_release(vmbus->channels[relid]);
         int r = restore_others(vmbus, restored);
         assert(r == 0);
         (void)r;

@@ -70,7 +70,7 @@ static int gpadl_by_handle(const void *a, const void *b) {
         return x->handle < y->handle ? -1 : x->handle > y->handle;
 }
 
-static int save_gpadls(const struct gpadls *set, struct wr *wr) {
+static int save_gpadls(const struct gpadl_set *set, struct wr *wr) {
         size_t n = 0;
         _cleanup_free_ const struct gpadl **sorted =
                 fault_hit(FAULT_ALLOC) ? NULL : calloc(set->count.used + 1, sizeof *sorted);

@@ -16,7 +16,7 @@ static void tl_refuse(struct vmbus *vmbus, const struct guid *endpoint, const st
         vmbus_pump(vmbus);
 }
 
-void tl_connect(struct vmbus *vmbus, const union vmbus_message *m, size_t size) {
+void vmbus_tl_connect(struct vmbus *vmbus, const union vmbus_message *m, size_t size) {
         (void)size;
         const struct guid *endpoint = &m->tl_connect.endpoint, *service = &m->tl_connect.service;
         if (!vmbus->tl_ops || vmbus->tl_pending >= VMBUS_TL_PENDING_MAX) {

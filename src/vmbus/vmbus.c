@@ -24,7 +24,7 @@ int vmbus_new(struct gmem *gm, struct io_loop *loop, const struct vmbus_host_ops
         vmbus->target_sint = VMBUS_SINT;
         pthread_mutex_init(&vmbus->lock, NULL);
         TAILQ_INIT(&vmbus->notify);
-        gpadls_init(&vmbus->gpadls, gm);
+        gpadl_set_init(&vmbus->gpadls, gm);
         *ret = vmbus;
         return 0;
 }
@@ -32,10 +32,10 @@ int vmbus_new(struct gmem *gm, struct io_loop *loop, const struct vmbus_host_ops
 struct vmbus *vmbus_free(struct vmbus *vmbus) {
         if (!vmbus)
                 return NULL;
-        connection_end(vmbus);
+        vmbus_connection_end(vmbus);
         for (unsigned relid = 1; relid <= VMBUS_RELID_MAX; relid++)
                 if (vmbus->channels[relid])
-                        offer_release(vmbus->channels[relid]);
+                        vmbus_offer_release(vmbus->channels[relid]);
         io_event_free(vmbus->event);
         pthread_mutex_destroy(&vmbus->lock);
         free(vmbus);
@@ -132,7 +132,7 @@ static bool pump_torndown(struct vmbus *vmbus, struct gpadl *gpadl) {
         };
         if (!vmbus_post(vmbus, &m, sizeof m))
                 return false;
-        gpadls_forget(&vmbus->gpadls, gpadl);
+        gpadl_set_forget(&vmbus->gpadls, gpadl);
         return true;
 }
 
@@ -140,7 +140,7 @@ static bool pump_channel(struct vmbus *vmbus, struct vmbus_channel *channel) {
         bool posted;
         if (channel->state == CHANNEL_OFFERING) {
                 struct vmbus_msg_offer m;
-                offer_message(channel, &m);
+                vmbus_offer_message(channel, &m);
                 posted = vmbus_post(vmbus, &m, sizeof m);
         } else {
                 struct vmbus_msg_relid m = {
@@ -150,7 +150,7 @@ static bool pump_channel(struct vmbus *vmbus, struct vmbus_channel *channel) {
                 posted = vmbus_post(vmbus, &m, sizeof m);
         }
         if (posted)
-                (void)channel_step(channel, CHANNEL_TOLD);
+                (void)vmbus_channel_step(channel, CHANNEL_TOLD);
         return posted;
 }
 
@@ -185,19 +185,19 @@ void vmbus_pump(struct vmbus *vmbus) {
 void vmbus_run(void *ctx) {
         struct vmbus *vmbus = ctx;
         struct inbox_entry e;
-        channel_close_failed(vmbus);
+        vmbus_channel_close_failed(vmbus);
         vmbus_pump(vmbus);
         for (unsigned n = 0; n < VMBUS_INBOX_MAX; n++) {
                 if (vmbus->paused || vmbus->outbox_n >= VMBUS_OUTBOX_MAX || !inbox_take(vmbus, &e))
                         return;
-                message_handle(vmbus, &e.message, e.size);
+                vmbus_message_handle(vmbus, &e.message, e.size);
                 vmbus_pump(vmbus);
         }
         io_event_set(vmbus->event); /* others of the loop have their turn */
 }
 
 void vmbus_reset(struct vmbus *vmbus) {
-        connection_end(vmbus);
+        vmbus_connection_end(vmbus);
         pthread_mutex_lock(&vmbus->lock);
         vmbus->inbox_n = 0;
         pthread_mutex_unlock(&vmbus->lock);
@@ -206,7 +206,7 @@ void vmbus_reset(struct vmbus *vmbus) {
 }
 
 void vmbus_pause(struct vmbus *vmbus) {
-        channel_close_failed(vmbus);
+        vmbus_channel_close_failed(vmbus);
         vmbus->paused = true;
 }
 

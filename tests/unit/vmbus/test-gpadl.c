@@ -7,7 +7,7 @@ enum { RELID = 3, HANDLE = FAKE_FIRST_GPADL };
 
 struct fixture {
         struct gmem *gm;
-        struct gpadls set;
+        struct gpadl_set set;
         uint64_t pfns[FAKE_PFNS_MAX + 64];
 };
 
@@ -21,14 +21,14 @@ static struct fixture *setup(void) {
         assert_ok(gmem_add(f->gm, 0, (uint64_t)HOLE * GMEM_PAGE_SIZE));
         assert_ok(gmem_add(f->gm, (uint64_t)HOLE_END * GMEM_PAGE_SIZE,
                 (uint64_t)(RAM_PAGES - HOLE_END) * GMEM_PAGE_SIZE));
-        gpadls_init(&f->set, f->gm);
+        gpadl_set_init(&f->set, f->gm);
         for (uint32_t i = 0; i < ARRAY_SIZE(f->pfns); i++)
                 f->pfns[i] = i * 7 % HOLE;
         return f;
 }
 
 static void teardown(struct fixture *f) {
-        gpadls_clear(&f->set);
+        gpadl_set_clear(&f->set);
         ck_assert_uint_eq(f->set.count.used, 0);
         ck_assert_uint_eq(f->set.pages.used, 0);
         ck_assert(TAILQ_EMPTY(&f->set.due));
@@ -39,7 +39,7 @@ static void teardown(struct fixture *f) {
 static enum gpadl_verdict header(
         struct fixture *f, uint32_t handle, const uint64_t *pfns, uint32_t n, uint32_t *status) {
         struct vmbus_msg_gpadl_header m;
-        return gpadls_header(&f->set, &m, fake_gpadl_header(&m, RELID, handle, pfns, n), status);
+        return gpadl_set_header(&f->set, &m, fake_gpadl_header(&m, RELID, handle, pfns, n), status);
 }
 
 /* The next body; *done moves on. */
@@ -48,7 +48,7 @@ static enum gpadl_verdict body(struct fixture *f, uint32_t handle, const uint64_
         struct vmbus_msg_gpadl_body m;
         uint32_t taken, relid = 0;
         size_t size = fake_gpadl_body(&m, handle, pfns + *done, n - *done, &taken);
-        enum gpadl_verdict v = gpadls_body(&f->set, &m, size, &relid, status);
+        enum gpadl_verdict v = gpadl_set_body(&f->set, &m, size, &relid, status);
         if (v != GPADL_IGNORED)
                 ck_assert_uint_eq(relid, RELID);
         *done += taken;
@@ -69,7 +69,7 @@ START_TEST(becomes_whole_with_its_last_page_number) {
         const uint32_t sizes[] = {1, 2, 25, 26, 27, 53, 54, 55, 82, 83, 4096};
         for (uint32_t i = 0; i < ARRAY_SIZE(sizes); i++) {
                 ck_assert_uint_eq(make(f, HANDLE + i, f->pfns, sizes[i]), 0);
-                struct gpadl *g = gpadls_find(&f->set, RELID, HANDLE + i);
+                struct gpadl *g = gpadl_set_find(&f->set, RELID, HANDLE + i);
                 ck_assert_ptr_nonnull(g);
                 ck_assert_uint_eq(gmem_pages_size(g->map), (size_t)sizes[i] * GMEM_PAGE_SIZE);
                 /* Page k of the GPADL is the page that its k-th number names. */
@@ -77,7 +77,7 @@ START_TEST(becomes_whole_with_its_last_page_number) {
                 gmem_pages_store32(g->map, (size_t)k * GMEM_PAGE_SIZE, 0x1000 + i);
                 assert_ok(gmem_load32(f->gm, f->pfns[k] * GMEM_PAGE_SIZE, &word));
                 ck_assert_uint_eq(word, 0x1000 + i);
-                ck_assert_ptr_null(gpadls_find(&f->set, RELID + 1, HANDLE + i));
+                ck_assert_ptr_null(gpadl_set_find(&f->set, RELID + 1, HANDLE + i));
         }
         teardown(f);
 }
@@ -99,13 +99,13 @@ START_TEST(takes_interleaved_bodies) {
                         if (done[i] >= PAGES)
                                 continue;
                         uint32_t handle = HANDLE + i * GPADL_BUCKETS * GPADL_BUCKETS;
-                        ck_assert_ptr_null(gpadls_find(&f->set, RELID, handle));
+                        ck_assert_ptr_null(gpadl_set_find(&f->set, RELID, handle));
                         enum gpadl_verdict v =
                                 body(f, handle, f->pfns + i, PAGES, &done[i], &status);
                         ck_assert_int_eq(v, done[i] < PAGES ? GPADL_PENDING : GPADL_ANSWER);
                         if (v == GPADL_ANSWER) {
                                 ck_assert_uint_eq(status, 0);
-                                ck_assert_ptr_nonnull(gpadls_find(&f->set, RELID, handle));
+                                ck_assert_ptr_nonnull(gpadl_set_find(&f->set, RELID, handle));
                                 whole++;
                         }
                 }
@@ -152,12 +152,12 @@ START_TEST(refuses_a_range_that_is_not_whole_pages_or_not_one) {
                 m.range_count = le16_make(cases[i].ranges);
                 m.byte_count = le32_make(cases[i].count);
                 m.byte_offset = le32_make(cases[i].offset);
-                ck_assert_int_eq(gpadls_header(&f->set, &m, size, &status), GPADL_ANSWER);
+                ck_assert_int_eq(gpadl_set_header(&f->set, &m, size, &status), GPADL_ANSWER);
                 ck_assert_uint_eq(status, VMBUS_STATUS_UNSUCCESSFUL);
                 ck_assert_uint_eq(f->set.count.used, 0);
         }
         uint32_t status;
-        ck_assert_int_eq(gpadls_header(&f->set, &good, size, &status), GPADL_ANSWER);
+        ck_assert_int_eq(gpadl_set_header(&f->set, &good, size, &status), GPADL_ANSWER);
         ck_assert_uint_eq(status, 0);
         teardown(f);
 }
@@ -169,19 +169,19 @@ START_TEST(refuses_a_message_cut_short_or_between_numbers) {
         size_t size = fake_gpadl_header(&m, RELID, HANDLE, f->pfns, 4), least = 28;
         for (size_t n = 16; n < size; n++) {
                 uint32_t status = 0;
-                enum gpadl_verdict v = gpadls_header(&f->set, &m, n, &status);
+                enum gpadl_verdict v = gpadl_set_header(&f->set, &m, n, &status);
                 bool whole_numbers = n >= least && (n - least) % 8 == 0;
                 ck_assert_int_eq(v, whole_numbers ? GPADL_PENDING : GPADL_ANSWER);
                 if (!whole_numbers)
                         ck_assert_uint_eq(status, VMBUS_STATUS_UNSUCCESSFUL);
-                gpadls_clear(&f->set);
+                gpadl_set_clear(&f->set);
         }
         struct vmbus_msg_gpadl_body b;
         uint32_t taken, relid, status = 0;
         ck_assert_int_eq(header(f, HANDLE, f->pfns, 40, &status), GPADL_PENDING);
         size = fake_gpadl_body(&b, HANDLE, f->pfns, 14, &taken);
-        ck_assert_int_eq(gpadls_body(&f->set, &b, 16, &relid, &status), GPADL_PENDING);
-        ck_assert_int_eq(gpadls_body(&f->set, &b, size - 1, &relid, &status), GPADL_ANSWER);
+        ck_assert_int_eq(gpadl_set_body(&f->set, &b, 16, &relid, &status), GPADL_PENDING);
+        ck_assert_int_eq(gpadl_set_body(&f->set, &b, size - 1, &relid, &status), GPADL_ANSWER);
         ck_assert_uint_eq(status, VMBUS_STATUS_UNSUCCESSFUL);
         ck_assert_uint_eq(f->set.count.used, 0);
         teardown(f);
@@ -195,7 +195,7 @@ START_TEST(refuses_more_numbers_than_announced) {
         size_t size = fake_gpadl_header(&m, RELID, HANDLE, f->pfns, 5);
         m.byte_count = le32_make(4 * GMEM_PAGE_SIZE);
         m.range_buffer_size = le16_make(8 + 4 * 8);
-        ck_assert_int_eq(gpadls_header(&f->set, &m, size, &status), GPADL_ANSWER);
+        ck_assert_int_eq(gpadl_set_header(&f->set, &m, size, &status), GPADL_ANSWER);
         ck_assert_uint_eq(status, VMBUS_STATUS_UNSUCCESSFUL);
         ck_assert_uint_eq(f->set.count.used, 0);
 
@@ -238,7 +238,7 @@ START_TEST(takes_overlapping_pages_and_stays_inside_them) {
                 pfns[i] = i % 2;
         ck_assert_uint_eq(make(f, HANDLE, pfns, 300), 0);
         ck_assert_uint_eq(make(f, HANDLE + 1, pfns, 300), 0);
-        struct gpadl *g = gpadls_find(&f->set, RELID, HANDLE);
+        struct gpadl *g = gpadl_set_find(&f->set, RELID, HANDLE);
         gmem_pages_store32(g->map, 0, 7);
         ck_assert_uint_eq(gmem_pages_load32(g->map, 298 * GMEM_PAGE_SIZE), 7);
         teardown(f);
@@ -250,7 +250,7 @@ START_TEST(refuses_a_handle_that_is_taken) {
         uint32_t status;
         ck_assert_uint_eq(make(f, HANDLE, f->pfns, 4), 0);
         ck_assert_uint_eq(make(f, HANDLE, f->pfns, 4), VMBUS_STATUS_UNSUCCESSFUL);
-        ck_assert_ptr_nonnull(gpadls_find(&f->set, RELID, HANDLE));
+        ck_assert_ptr_nonnull(gpadl_set_find(&f->set, RELID, HANDLE));
         ck_assert_int_eq(header(f, HANDLE + 1, f->pfns, 30, &status), GPADL_PENDING);
         ck_assert_uint_eq(make(f, HANDLE + 1, f->pfns, 4), VMBUS_STATUS_UNSUCCESSFUL);
         uint32_t done = 26;
@@ -270,10 +270,10 @@ START_TEST(takes_the_greatest_range_and_no_greater) {
         uint32_t status = 0;
         /* 8191 pages: the 16-bit buffer size wraps to what it says for 8191 - 8192 pages. */
         size_t size = fake_gpadl_header(&m, RELID, HANDLE + 1, f->pfns, GPADL_PAGES_MAX + 1);
-        ck_assert_int_eq(gpadls_header(&f->set, &m, size, &status), GPADL_ANSWER);
+        ck_assert_int_eq(gpadl_set_header(&f->set, &m, size, &status), GPADL_ANSWER);
         ck_assert_uint_eq(status, VMBUS_STATUS_UNSUCCESSFUL);
         size = fake_gpadl_header(&m, RELID, HANDLE + 1, f->pfns, 8192 + 4);
-        ck_assert_int_eq(gpadls_header(&f->set, &m, size, &status), GPADL_ANSWER);
+        ck_assert_int_eq(gpadl_set_header(&f->set, &m, size, &status), GPADL_ANSWER);
         ck_assert_uint_eq(status, VMBUS_STATUS_UNSUCCESSFUL);
         teardown(f);
 }
@@ -287,9 +287,9 @@ START_TEST(holds_at_most_so_many) {
                 ck_assert_uint_eq(make(f, HANDLE + i, f->pfns, 1), 0);
         ck_assert_uint_eq(make(f, HANDLE + VMBUS_GPADLS_MAX, f->pfns, 1),
                 VMBUS_STATUS_INSUFFICIENT_RESOURCES);
-        gpadls_forget(&f->set, gpadls_find(&f->set, RELID, HANDLE + 77));
+        gpadl_set_forget(&f->set, gpadl_set_find(&f->set, RELID, HANDLE + 77));
         ck_assert_uint_eq(make(f, HANDLE + VMBUS_GPADLS_MAX, f->pfns, 1), 0);
-        gpadls_clear(&f->set);
+        gpadl_set_clear(&f->set);
         for (uint32_t i = 0; i < VMBUS_GPADLS_MAX; i++)
                 ck_assert_int_eq(header(f, HANDLE + i, f->pfns, 27, &status), GPADL_PENDING);
         ck_assert_int_eq(header(f, HANDLE + VMBUS_GPADLS_MAX, f->pfns, 27, &status), GPADL_ANSWER);
@@ -319,14 +319,14 @@ END_TEST
 START_TEST(tears_down_when_unused) {
         struct fixture *f = setup();
         ck_assert_uint_eq(make(f, HANDLE, f->pfns, 4), 0);
-        ck_assert_int_eq(gpadls_teardown(&f->set, RELID + 1, HANDLE), GPADL_IGNORED);
-        ck_assert_int_eq(gpadls_teardown(&f->set, RELID, HANDLE + 1), GPADL_ANSWER);
-        struct gpadl *g = gpadls_find(&f->set, RELID, HANDLE);
+        ck_assert_int_eq(gpadl_set_teardown(&f->set, RELID + 1, HANDLE), GPADL_IGNORED);
+        ck_assert_int_eq(gpadl_set_teardown(&f->set, RELID, HANDLE + 1), GPADL_ANSWER);
+        struct gpadl *g = gpadl_set_find(&f->set, RELID, HANDLE);
         gpadl_use(&f->set, g);
         gpadl_use(&f->set, g);
-        ck_assert_int_eq(gpadls_teardown(&f->set, RELID, HANDLE), GPADL_PENDING);
+        ck_assert_int_eq(gpadl_set_teardown(&f->set, RELID, HANDLE), GPADL_PENDING);
         ck_assert(TAILQ_EMPTY(&f->set.due));
-        ck_assert_int_eq(gpadls_teardown(&f->set, RELID, HANDLE), GPADL_IGNORED);
+        ck_assert_int_eq(gpadl_set_teardown(&f->set, RELID, HANDLE), GPADL_IGNORED);
         gpadl_unuse(&f->set, g);
         ck_assert(TAILQ_EMPTY(&f->set.due));
         gpadl_unuse(&f->set, g);
@@ -334,8 +334,8 @@ START_TEST(tears_down_when_unused) {
         gpadl_use(&f->set, g); /* taken again after a restore */
         ck_assert(TAILQ_EMPTY(&f->set.due));
         gpadl_unuse(&f->set, g);
-        gpadls_forget(&f->set, TAILQ_FIRST(&f->set.due));
-        ck_assert_ptr_null(gpadls_find(&f->set, RELID, HANDLE));
+        gpadl_set_forget(&f->set, TAILQ_FIRST(&f->set.due));
+        ck_assert_ptr_null(gpadl_set_find(&f->set, RELID, HANDLE));
         teardown(f);
 }
 END_TEST
@@ -344,7 +344,7 @@ START_TEST(tears_down_what_is_half_done) {
         struct fixture *f = setup();
         uint32_t status, done = 26;
         ck_assert_int_eq(header(f, HANDLE, f->pfns, 30, &status), GPADL_PENDING);
-        ck_assert_int_eq(gpadls_teardown(&f->set, RELID, HANDLE), GPADL_PENDING);
+        ck_assert_int_eq(gpadl_set_teardown(&f->set, RELID, HANDLE), GPADL_PENDING);
         ck_assert_int_eq(body(f, HANDLE, f->pfns, 30, &done, &status), GPADL_IGNORED);
         ck_assert_ptr_nonnull(TAILQ_FIRST(&f->set.due));
         teardown(f);
@@ -357,12 +357,12 @@ START_TEST(forgets_those_of_one_channel) {
         uint32_t status;
         for (uint32_t i = 0; i < 100; i++) {
                 size_t size = fake_gpadl_header(&m, 1 + i % 2, HANDLE + i, f->pfns, 1 + i % 3 * 26);
-                gpadls_header(&f->set, &m, size, &status);
+                gpadl_set_header(&f->set, &m, size, &status);
                 if (i % 5 == 0)
-                        gpadls_teardown(&f->set, 1 + i % 2, HANDLE + i);
+                        gpadl_set_teardown(&f->set, 1 + i % 2, HANDLE + i);
         }
         ck_assert_uint_eq(f->set.count.used, 100);
-        gpadls_clear_relid(&f->set, 1);
+        gpadl_set_clear_relid(&f->set, 1);
         ck_assert_uint_eq(f->set.count.used, 50);
         struct gpadl *g;
         TAILQ_FOREACH(g, &f->set.due, due)
@@ -397,28 +397,28 @@ START_TEST(puts_back_what_was_saved) {
         for (int i = 0; i < 4; i++)
                 pfns[i] = le64_make(f->pfns[i]);
         struct gpadl head = {.handle = HANDLE, .relid = RELID, .pages = 4, .got = 4};
-        assert_ok(gpadls_put_back(&f->set, &head, pfns));
-        ck_assert_ptr_nonnull(gpadls_find(&f->set, RELID, HANDLE));
-        assert_error(gpadls_put_back(&f->set, &head, pfns), -EEXIST);
+        assert_ok(gpadl_set_put_back(&f->set, &head, pfns));
+        ck_assert_ptr_nonnull(gpadl_set_find(&f->set, RELID, HANDLE));
+        assert_error(gpadl_set_put_back(&f->set, &head, pfns), -EEXIST);
         head.handle++;
         head.got = 3;
-        assert_ok(gpadls_put_back(&f->set, &head, pfns));
-        ck_assert_ptr_null(gpadls_find(&f->set, RELID, head.handle));
+        assert_ok(gpadl_set_put_back(&f->set, &head, pfns));
+        ck_assert_ptr_null(gpadl_set_find(&f->set, RELID, head.handle));
         head.handle++;
         head.got = 5;
-        assert_error(gpadls_put_back(&f->set, &head, pfns), -EINVAL);
+        assert_error(gpadl_set_put_back(&f->set, &head, pfns), -EINVAL);
         head.pages = 0;
         head.got = 0;
-        assert_error(gpadls_put_back(&f->set, &head, pfns), -EINVAL);
+        assert_error(gpadl_set_put_back(&f->set, &head, pfns), -EINVAL);
         head.pages = GPADL_PAGES_MAX + 1;
-        assert_error(gpadls_put_back(&f->set, &head, pfns), -EINVAL);
+        assert_error(gpadl_set_put_back(&f->set, &head, pfns), -EINVAL);
         head.pages = head.got = 1;
         pfns[0] = le64_make(HOLE);
-        assert_error(gpadls_put_back(&f->set, &head, pfns), -EFAULT);
+        assert_error(gpadl_set_put_back(&f->set, &head, pfns), -EFAULT);
         ck_assert_uint_eq(f->set.count.used, 2);
-        ck_assert(gpadls_tear(&f->set, HANDLE));
-        ck_assert(!gpadls_tear(&f->set, HANDLE));
-        ck_assert(!gpadls_tear(&f->set, HANDLE + 9));
+        ck_assert(gpadl_set_tear(&f->set, HANDLE));
+        ck_assert(!gpadl_set_tear(&f->set, HANDLE));
+        ck_assert(!gpadl_set_tear(&f->set, HANDLE + 9));
         teardown(f);
 }
 END_TEST

@@ -523,9 +523,10 @@ END_TEST
 static void *index_scribbler(void *ctx) {
         struct stress *s = ctx;
         const uint32_t values[] = {0, 8, 1024, SIZE - 8, SIZE, SIZE + 1, UINT32_MAX, 3};
-        for (unsigned i = 0; !atomic_load(&s->stop); i++) {
-                uint32_t v = values[i * 7 % ARRAY_SIZE(values)];
-                uint32_t field = i / 8 % 4 * 4; /* the four words of the control page */
+        unsigned seed = 1;
+        while (!atomic_load(&s->stop)) {
+                uint32_t v = values[(unsigned)rand_r(&seed) % ARRAY_SIZE(values)];
+                uint32_t field = (uint32_t)rand_r(&seed) % 4 * 4; /* of the control page */
                 fake_ring_set(&s->p->ch.up, field, v);
                 fake_ring_set(&s->p->ch.down, field, v);
         }
@@ -540,7 +541,8 @@ START_TEST(keeps_inside_the_ring_while_indices_change) {
         unsigned got = 0, bad = 0;
         ck_assert_int_eq(pthread_create(&thread, NULL, index_scribbler, &s), 0);
         uint64_t end = clock_now_ns() + CLOCK_NS_PER_SEC;
-        while (clock_now_ns() < end) {
+        /* A busy machine may give the other thread no turn for a while. */
+        while (clock_now_ns() < end || got == 0 || bad == 0) {
                 int r = receive(s.p, &packet, &signal);
                 if (r == 0) {
                         got++;
@@ -561,8 +563,6 @@ START_TEST(keeps_inside_the_ring_while_indices_change) {
         }
         atomic_store(&s.stop, true);
         pthread_join(thread, NULL);
-        ck_assert_uint_gt(bad, 0);
-        ck_assert_uint_gt(got, 0);
         pair_free(s.p);
 }
 END_TEST
@@ -592,7 +592,7 @@ START_TEST(reads_a_flipping_descriptor_once) {
         unsigned got = 0, bad = 0;
         ck_assert_int_eq(pthread_create(&thread, NULL, descriptor_flipper, &s), 0);
         uint64_t end = clock_now_ns() + 2 * CLOCK_NS_PER_SEC;
-        while (clock_now_ns() < end) {
+        while (clock_now_ns() < end || got == 0 || bad == 0) {
                 s.p->in.mine = SIZE - 8; /* the descriptor wraps */
                 fake_ring_set(&s.p->ch.up, VMBUS_RING_WRITE_INDEX, 2048);
                 int r = receive(s.p, &packet, &signal);
@@ -612,8 +612,6 @@ START_TEST(reads_a_flipping_descriptor_once) {
         }
         atomic_store(&s.stop, true);
         pthread_join(thread, NULL);
-        ck_assert_uint_gt(bad, 0);
-        ck_assert_uint_gt(got, 0);
         pair_free(s.p);
 }
 END_TEST
