@@ -31,7 +31,7 @@ struct io_chan *io_chan_free(struct io_chan *chan);
 DEFINE_CLEANUP(struct io_chan, io_chan_free)
 /* fds are duplicated; the caller keeps its own. -EMSGSIZE, -ENOBUFS when the queue is full,
  * -EPIPE when the peer is gone. */
-_warn_unused_ int io_chan_send(struct io_chan *chan, const void *data, size_t size, const int *fds,
-        size_t n_fds);
+_warn_unused_ int io_chan_send(
+        struct io_chan *chan, const void *data, size_t size, const int *fds, size_t n_fds);
 /* True when nothing waits to be sent. */
 bool io_chan_idle(const struct io_chan *chan);

@@ -31,14 +31,16 @@ void io_loop_stop(struct io_loop *loop);
 /* Runs fn(ctx) on the loop's thread soon, in the order of posting. -ENOMEM when it cannot. */
 _warn_unused_ int io_loop_post(struct io_loop *loop, io_call_fn fn, void *ctx);
 
-/* Watches a descriptor that the caller keeps; level-triggered. Free the source before closing it. */
+/* Watches a descriptor that the caller keeps; level-triggered. Free the source before closing it.
+ */
 _warn_unused_ int io_source_new(struct io_loop *loop, int fd, unsigned events, io_ready_fn fn,
         void *ctx, struct io_source **ret);
 struct io_source *io_source_free(struct io_source *source);
 _warn_unused_ int io_source_watch(struct io_source *source, unsigned events);
 
 /* A timer, disarmed at first. Fires once `delay_ns` from now, then each `period_ns` unless 0. */
-_warn_unused_ int io_timer_new(struct io_loop *loop, io_call_fn fn, void *ctx, struct io_timer **ret);
+_warn_unused_ int io_timer_new(
+        struct io_loop *loop, io_call_fn fn, void *ctx, struct io_timer **ret);
 struct io_timer *io_timer_free(struct io_timer *timer);
 void io_timer_arm(struct io_timer *timer, uint64_t delay_ns, uint64_t period_ns);
 void io_timer_disarm(struct io_timer *timer);
@@ -46,7 +48,8 @@ bool io_timer_armed(const struct io_timer *timer);
 
 /* A doorbell: an eventfd that the loop drains before it calls fn, so rings coalesce. The
  * descriptor may be given to KVM (ioeventfd). */
-_warn_unused_ int io_event_new(struct io_loop *loop, io_call_fn fn, void *ctx, struct io_event **ret);
+_warn_unused_ int io_event_new(
+        struct io_loop *loop, io_call_fn fn, void *ctx, struct io_event **ret);
 struct io_event *io_event_free(struct io_event *event);
 int io_event_fd(const struct io_event *event);
 void io_event_set(struct io_event *event); /* any thread */
