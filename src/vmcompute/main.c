@@ -28,6 +28,7 @@ struct settings {
 struct daemon {
         struct io_loop *loop;
         struct vmcompute *vc;
+        int signals;
         bool told; /* a second signal does not wait for the workers */
 };
 
@@ -109,6 +110,9 @@ static void on_finished(void *ctx) {
 
 static void on_signal(void *ctx, _unused_ unsigned events) {
         struct daemon *d = ctx;
+        struct signalfd_siginfo info;
+        if (read(d->signals, &info, sizeof info) != sizeof info)
+                return;
         if (d->told)
                 io_loop_stop(d->loop);
         else
@@ -158,6 +162,7 @@ static int run(struct daemon *d, const struct settings *s, struct error *e) {
         _cleanup_close_ int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
         if (signals < 0)
                 return error_set(e, -errno, 0, "signalfd: %m");
+        d->signals = signals;
         r = io_loop_new(&d->loop);
         struct io_source *source = NULL;
         if (r == 0)
@@ -183,8 +188,8 @@ int main(int argc, char **argv) {
         int status = parse(argc, argv, &s);
         if (status >= 0)
                 return status;
-        /* A private daemon shares its client's terminal. */
-        log_setup("vmcomputed", s.verbose ? LOG_DEBUG : s.socket ? LOG_INFO : LOG_WARNING);
+        /* A private daemon shares the terminal of its client, which tells what concerns it. */
+        log_setup("vmcomputed", s.verbose ? LOG_DEBUG : s.socket ? LOG_INFO : LOG_ERROR);
         (void)!fd_raise_limit();
         struct daemon d = {0};
         struct error e = {0};
