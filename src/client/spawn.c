@@ -60,8 +60,8 @@ int client_spawn_private(
         r = fd_socketpair(SOCK_STREAM, pair);
         if (r < 0)
                 return error_set(e, r, 0, "cannot make a socket: %s", strerror(-r));
-        char name[] = "vmcomputed", opt_fd[] = "--fd", fd[] = "3", verbose[] = "--verbose";
-        char *const argv[ARGS_MAX] = {name, opt_fd, fd, options->verbose ? verbose : NULL, NULL};
+        char opt_fd[] = "--fd", fd[] = "3", verbose[] = "--verbose";
+        char *const argv[ARGS_MAX] = {program, opt_fd, fd, options->verbose ? verbose : NULL, NULL};
         pid_t pid = fault_hit(FAULT_FD) ? (errno = EAGAIN, -1) : fork();
         if (pid == 0)
                 become_daemon(program, pair[1], argv);
@@ -104,8 +104,8 @@ int client_spawn_daemon(
         int r = socket ? find_program(options, e, &program) : error_set(e, -ENOMEM, 0, "no memory");
         if (r < 0)
                 return r;
-        char name[] = "vmcomputed", opt_socket[] = "--socket", opt_idle[] = "--idle-timeout",
-             idle[] = "30", verbose[] = "--verbose";
+        char opt_socket[] = "--socket", opt_idle[] = "--idle-timeout", idle[] = "30",
+             verbose[] = "--verbose";
         char *const argv[ARGS_MAX] = {
                 name, opt_socket, socket, opt_idle, idle, options->verbose ? verbose : NULL, NULL};
         pid_t pid = fault_hit(FAULT_FD) ? (errno = EAGAIN, -1) : fork();

@@ -34,7 +34,6 @@ struct worker {
         char cause[CAUSE_MAX];
 };
 
-/* The child: only calls that are safe after fork(). */
 static _Noreturn void child(
         const char *program, const struct jail_identity *owner, int chan, pid_t daemon) {
         sigset_t none;
@@ -57,8 +56,8 @@ static _Noreturn void child(
         /* After the change of uid, which would undo it. A daemon that died meanwhile is noticed. */
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != daemon)
                 _exit(EXEC_FAILED);
-        char name[] = "vmwp", fd[] = "3";
-        char *const argv[] = {name, fd, NULL};
+        char fd[] = "3";
+        char *const argv[] = {strdup(program), fd, NULL};
         execv(program, argv);
         _exit(EXEC_FAILED);
 }
