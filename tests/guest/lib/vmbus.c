@@ -7,7 +7,6 @@ enum {
         SLOT_PAYLOAD = 16,
         RELIDS = VMBUS_RELID_MAX + 1,
         FIRST_GPADL = 0xe1e10, /* Linux's */
-        DATA_SIZE = (GUEST_RING_PAGES - 1) * GUEST_PAGE_SIZE,
         DESCRIPTOR_SIZE = sizeof(struct vmbus_packet_descriptor),
         TRAILER_SIZE = 8,
 };
@@ -20,12 +19,13 @@ static uint8_t rings[GUEST_CHANNELS_MAX][2 * GUEST_RING_PAGES][GUEST_PAGE_SIZE] 
 static struct guest_channel channels[GUEST_CHANNELS_MAX];
 static uint32_t connection, next_gpadl = FIRST_GPADL;
 
-/* Written by the interrupt handler. */
-static struct {
-        uint32_t size;
+/* Written by the interrupt handler: messages number messages_first to messages_seen - 1. */
+static struct message {
+        uint32_t size; /* 0: taken */
         uint8_t bytes[VMBUS_MESSAGE_SIZE_MAX];
 } messages[GUEST_BUS_MESSAGES];
-static volatile uint32_t n_messages, messages_seen, rung[RELIDS];
+static volatile uint32_t messages_seen, rung[RELIDS];
+static uint32_t messages_first;
 
 /* Interrupts: messages, then event flags. */
 
@@ -34,10 +34,11 @@ static void take_slot(void) {
         uint8_t *slot = slots + VMBUS_SINT * SLOT_SIZE;
         uint32_t *type = (uint32_t *)(void *)slot;
         while (__atomic_load_n(type, __ATOMIC_ACQUIRE) != 0) {
-                guest_check(*type == VMBUS_MESSAGE_TYPE && n_messages < GUEST_BUS_MESSAGES);
-                messages[n_messages].size = slot[4];
-                memcpy(messages[n_messages].bytes, slot + SLOT_PAYLOAD, slot[4]);
-                n_messages++;
+                guest_check(*type == VMBUS_MESSAGE_TYPE &&
+                            messages_seen - messages_first < GUEST_BUS_MESSAGES);
+                struct message *m = &messages[messages_seen % GUEST_BUS_MESSAGES];
+                m->size = slot[4];
+                memcpy(m->bytes, slot + SLOT_PAYLOAD, slot[4]);
                 messages_seen++;
                 __atomic_exchange_n(type, 0, __ATOMIC_SEQ_CST);
                 if (slot[5] & HV_MESSAGE_FLAG_PENDING)
@@ -89,17 +90,20 @@ void guest_bus_post_relid(uint32_t type, uint32_t relid) {
 bool guest_bus_take(uint32_t type, void *ret, size_t size) {
         bool found = false;
         guest_interrupts_off();
-        for (uint32_t i = 0; i < n_messages && !found; i++) {
+        for (uint32_t i = messages_first; i != messages_seen && !found; i++) {
+                struct message *m = &messages[i % GUEST_BUS_MESSAGES];
                 struct vmbus_msg_header header;
-                memcpy(&header, messages[i].bytes, sizeof header);
-                if (le32_get(header.type) != type)
+                memcpy(&header, m->bytes, sizeof header);
+                if (m->size == 0 || le32_get(header.type) != type)
                         continue;
                 found = true;
-                guest_check(messages[i].size == size);
-                memcpy(ret, messages[i].bytes, size);
-                n_messages--;
-                memmove(&messages[i], &messages[i + 1], (n_messages - i) * sizeof messages[0]);
+                guest_check(m->size == size);
+                memcpy(ret, m->bytes, size);
+                m->size = 0;
         }
+        while (messages_first != messages_seen &&
+                messages[messages_first % GUEST_BUS_MESSAGES].size == 0)
+                messages_first++;
         guest_interrupts_on();
         return found;
 }
@@ -142,7 +146,7 @@ void guest_bus_request_offers(void) {
 void guest_bus_forget(void) {
         memset(channels, 0, sizeof channels);
         guest_interrupts_off();
-        n_messages = 0;
+        messages_first = messages_seen;
         guest_interrupts_on();
 }
 
@@ -170,21 +174,18 @@ static volatile uint32_t *field(uint8_t *ring, uint32_t offset) {
         return (volatile uint32_t *)(void *)(ring + offset);
 }
 
-struct guest_channel *guest_channel_open(const struct vmbus_msg_offer *offer) {
-        unsigned slot = 0;
-        while (slot < GUEST_CHANNELS_MAX && channels[slot].relid != 0)
-                slot++;
-        guest_check(slot < GUEST_CHANNELS_MAX);
-        struct guest_channel *channel = &channels[slot];
+void guest_channel_open_in(struct guest_channel *channel, const struct vmbus_msg_offer *offer,
+        uint8_t *memory, uint32_t ring_pages) {
         *channel = (struct guest_channel){
                 .offer = *offer,
                 .relid = le32_get(offer->relid),
                 .gpadl = next_gpadl++,
-                .up = rings[slot][0],
-                .down = rings[slot][GUEST_RING_PAGES],
+                .up = memory,
+                .down = memory + ring_pages * GUEST_PAGE_SIZE,
+                .data_size = (ring_pages - 1) * GUEST_PAGE_SIZE,
         };
-        memset(rings[slot], 0xcc, sizeof rings[slot]);
-        make_gpadl(channel, rings[slot], 2 * GUEST_RING_PAGES);
+        memset(memory, 0xcc, 2ul * ring_pages * GUEST_PAGE_SIZE);
+        make_gpadl(channel, memory, 2 * ring_pages);
         /* Linux zeroes the rings between the two. */
         memset(channel->up, 0, GUEST_PAGE_SIZE);
         memset(channel->down, 0, GUEST_PAGE_SIZE);
@@ -195,13 +196,35 @@ struct guest_channel *guest_channel_open(const struct vmbus_msg_offer *offer) {
                 .relid = offer->relid,
                 .open_id = offer->relid,
                 .ring_gpadl = le32_make(channel->gpadl),
-                .downstream_page = le32_make(GUEST_RING_PAGES),
+                .downstream_page = le32_make(ring_pages),
         };
         struct vmbus_msg_open_result answer;
         guest_bus_post(&m, sizeof m);
         guest_bus_expect(VMBUS_MSG_OPEN_RESULT, &answer, sizeof answer);
         guest_check(le32_get(answer.relid) == channel->relid && le32_get(answer.status) == 0);
-        return channel;
+}
+
+struct guest_channel *guest_channel_open(const struct vmbus_msg_offer *offer) {
+        unsigned slot = 0;
+        while (slot < GUEST_CHANNELS_MAX && channels[slot].relid != 0)
+                slot++;
+        guest_check(slot < GUEST_CHANNELS_MAX);
+        guest_channel_open_in(&channels[slot], offer, rings[slot][0], GUEST_RING_PAGES);
+        return &channels[slot];
+}
+
+void guest_channel_close(struct guest_channel *channel) {
+        const struct vmbus_msg_gpadl_teardown m = {
+                .header.type = le32_make(VMBUS_MSG_GPADL_TEARDOWN),
+                .relid = le32_make(channel->relid),
+                .gpadl = le32_make(channel->gpadl),
+        };
+        struct vmbus_msg_gpadl_torndown answer;
+        guest_bus_post_relid(VMBUS_MSG_CLOSE, channel->relid);
+        guest_bus_post(&m, sizeof m);
+        guest_bus_expect(VMBUS_MSG_GPADL_TORNDOWN, &answer, sizeof answer);
+        guest_check(le32_get(answer.gpadl) == channel->gpadl);
+        channel->relid = 0;
 }
 
 void guest_channel_end(struct guest_channel *channel) {
@@ -216,22 +239,23 @@ void guest_channel_end(struct guest_channel *channel) {
 /* Rings */
 
 /* The data of a ring lies in one piece, but it wraps. Returns the index behind. */
-static uint32_t copy_in(uint8_t *ring, uint32_t at, const void *from, uint32_t n) {
-        uint32_t first = n < DATA_SIZE - at ? n : DATA_SIZE - at;
-        memcpy(ring + GUEST_PAGE_SIZE + at, from, first);
-        memcpy(ring + GUEST_PAGE_SIZE, (const uint8_t *)from + first, n - first);
-        return (at + n) % DATA_SIZE;
+static uint32_t copy_in(
+        const struct guest_channel *channel, uint32_t at, const void *from, uint32_t n) {
+        uint32_t left = channel->data_size - at, first = n < left ? n : left;
+        memcpy(channel->up + GUEST_PAGE_SIZE + at, from, first);
+        memcpy(channel->up + GUEST_PAGE_SIZE, (const uint8_t *)from + first, n - first);
+        return (at + n) % channel->data_size;
 }
 
-static uint32_t copy_out(const uint8_t *ring, uint32_t at, void *to, uint32_t n) {
-        uint32_t first = n < DATA_SIZE - at ? n : DATA_SIZE - at;
-        memcpy(to, ring + GUEST_PAGE_SIZE + at, first);
-        memcpy((uint8_t *)to + first, ring + GUEST_PAGE_SIZE, n - first);
-        return (at + n) % DATA_SIZE;
+static uint32_t copy_out(const struct guest_channel *channel, uint32_t at, void *to, uint32_t n) {
+        uint32_t left = channel->data_size - at, first = n < left ? n : left;
+        memcpy(to, channel->down + GUEST_PAGE_SIZE + at, first);
+        memcpy((uint8_t *)to + first, channel->down + GUEST_PAGE_SIZE, n - first);
+        return (at + n) % channel->data_size;
 }
 
-static uint32_t room(uint32_t read, uint32_t write) {
-        return read > write ? read - write : DATA_SIZE - write + read;
+static uint32_t room(const struct guest_channel *channel, uint32_t read, uint32_t write) {
+        return read > write ? read - write : channel->data_size - write + read;
 }
 
 static void ring_host(const struct guest_channel *channel) {
@@ -243,7 +267,7 @@ bool guest_channel_send(struct guest_channel *channel, const void *payload, uint
         volatile uint32_t *read = field(channel->up, VMBUS_RING_READ_INDEX);
         volatile uint32_t *write = field(channel->up, VMBUS_RING_WRITE_INDEX);
         uint32_t start = *write, length = (DESCRIPTOR_SIZE + size + 7) / 8 * 8;
-        if (room(*read, start) <= length + TRAILER_SIZE)
+        if (room(channel, *read, start) <= length + TRAILER_SIZE)
                 return false;
         const struct vmbus_packet_descriptor d = {
                 .type = le16_make(VMBUS_PACKET_INBAND),
@@ -251,10 +275,10 @@ bool guest_channel_send(struct guest_channel *channel, const void *payload, uint
                 .length8 = le16_make((uint16_t)(length / 8)),
         };
         const le64 zero = le64_make(0), trailer = le64_make((uint64_t)start << 32);
-        uint32_t at = copy_in(channel->up, start, &d, sizeof d);
-        at = copy_in(channel->up, at, payload, size);
-        at = copy_in(channel->up, at, &zero, length - DESCRIPTOR_SIZE - size);
-        at = copy_in(channel->up, at, &trailer, sizeof trailer);
+        uint32_t at = copy_in(channel, start, &d, sizeof d);
+        at = copy_in(channel, at, payload, size);
+        at = copy_in(channel, at, &zero, length - DESCRIPTOR_SIZE - size);
+        at = copy_in(channel, at, &trailer, sizeof trailer);
         __atomic_store_n(write, at, __ATOMIC_SEQ_CST);
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
         if (*field(channel->up, VMBUS_RING_INTERRUPT_MASK) == 0 && *read == start)
@@ -269,16 +293,16 @@ int guest_channel_receive(struct guest_channel *channel, void *ret, uint32_t max
         uint32_t start = *read, at;
         if (__atomic_load_n(write, __ATOMIC_ACQUIRE) == start)
                 return -1;
-        at = copy_out(channel->down, start, &d, sizeof d);
+        at = copy_out(channel, start, &d, sizeof d);
         uint32_t length = le16_get(d.length8) * 8u, size = length - DESCRIPTOR_SIZE;
         guest_check(le16_get(d.type) == VMBUS_PACKET_INBAND);
         guest_check(le16_get(d.offset8) * 8u == DESCRIPTOR_SIZE && size <= max);
-        at = copy_out(channel->down, at, ret, size);
-        at = (at + TRAILER_SIZE) % DATA_SIZE;
+        at = copy_out(channel, at, ret, size);
+        at = (at + TRAILER_SIZE) % channel->data_size;
         __atomic_store_n(read, at, __ATOMIC_SEQ_CST);
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
         uint32_t pending = *field(channel->down, VMBUS_RING_PENDING_SEND_SIZE);
-        uint32_t now = room(at, *write), taken = length + TRAILER_SIZE;
+        uint32_t now = room(channel, at, *write), taken = length + TRAILER_SIZE;
         if (pending != 0 && now > pending && (now < taken || now - taken <= pending))
                 ring_host(channel);
         return (int)size;

@@ -8,9 +8,9 @@
 
 enum {
         GUEST_BUS_VECTOR = 0xf3,
-        GUEST_BUS_MESSAGES = 64, /* that have come and were not taken */
-        GUEST_CHANNELS_MAX = 4,  /* open at once */
-        GUEST_RING_PAGES = 7,    /* of each ring, header page included: Linux' hvsockets */
+        GUEST_BUS_MESSAGES = 4096, /* that have come and were not taken: every offer, and answers */
+        GUEST_CHANNELS_MAX = 4,    /* open at once */
+        GUEST_RING_PAGES = 7,      /* of each ring, header page included: Linux' hvsockets */
 };
 
 struct guest_channel {
@@ -18,6 +18,7 @@ struct guest_channel {
         uint32_t relid; /* 0: free slot */
         uint32_t gpadl;
         uint8_t *up, *down; /* header page, then data */
+        uint32_t data_size; /* of each */
 };
 
 /* Hypercall page, SynIC, INITIATE_CONTACT. */
@@ -37,6 +38,11 @@ void guest_bus_post_relid(uint32_t type, uint32_t relid);
 
 /* GPADL and OPENCHANNEL; the answer must be success. */
 struct guest_channel *guest_channel_open(const struct vmbus_msg_offer *offer);
+/* The same in memory that the caller has: 2 * ring_pages pages, at most 26. */
+void guest_channel_open_in(struct guest_channel *channel, const struct vmbus_msg_offer *offer,
+        uint8_t *memory, uint32_t ring_pages);
+/* CLOSECHANNEL and the teardown of its GPADL. */
+void guest_channel_close(struct guest_channel *channel);
 /* After a RESCIND, which must be the next one: CLOSECHANNEL, RELID_RELEASED. */
 void guest_channel_end(struct guest_channel *channel);
 
