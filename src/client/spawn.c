@@ -106,8 +106,8 @@ int client_spawn_daemon(
                 return r;
         char opt_socket[] = "--socket", opt_idle[] = "--idle-timeout", idle[] = "30",
              verbose[] = "--verbose";
-        char *const argv[ARGS_MAX] = {
-                name, opt_socket, socket, opt_idle, idle, options->verbose ? verbose : NULL, NULL};
+        char *const argv[ARGS_MAX] = {program, opt_socket, socket, opt_idle, idle,
+                options->verbose ? verbose : NULL, NULL};
         pid_t pid = fault_hit(FAULT_FD) ? (errno = EAGAIN, -1) : fork();
         if (pid == 0)
                 become_daemon(program, -1, argv);
