@@ -6,6 +6,7 @@
 #include "../test.h"
 #include "base/fault.h"
 #include "base/fd.h"
+#include "wire/hv.h"
 
 enum { RAM = 64 << 20 };
 
@@ -242,7 +243,10 @@ START_TEST(every_register_name_reads_and_writes_back) {
         for (size_t i = 0; i < ARRAY_SIZE(ranges); i++) {
                 for (uint32_t name = ranges[i][0]; name <= ranges[i][1]; name++) {
                         uint64_t v[2], w[2];
-                        ck_assert_msg(vp_get_register(vmm, 0, name, v) == 0, "0x%x", name);
+                        int r = vp_get_register(vmm, 0, name, v);
+                        if (r == -ENOENT && name == HV_REGISTER_XFEM)
+                                continue; /* a CPU without XSAVE */
+                        ck_assert_msg(r == 0, "0x%x", name);
                         ck_assert_msg(vp_set_register(vmm, 0, name, v) == 0, "0x%x", name);
                         assert_ok(vp_get_register(vmm, 0, name, w));
                         ck_assert_mem_eq(v, w, sizeof v);
