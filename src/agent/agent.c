@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include "agent/internal.h"
 #include "base/clock.h"
-#include "base/fd.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "wire/hresult.h"
 
@@ -44,8 +44,11 @@ void agent_answer(struct agent *agent, const struct ticket *ticket, uint32_t hre
         if (r == 0)
                 r = gcs_stream_send(
                         agent->stream, GCS_RESPONSE | ticket->call, ticket->id, body, size);
-        if (r < 0)
-                log_debug("an answer is lost: %s", strerror(-r));
+        if (r < 0) {
+                /* The host must not wait for an answer that will never come. */
+                log_debug("an answer is lost, and the bridge with it: %s", strerror(-r));
+                gcs_stream_abort(agent->stream);
+        }
 }
 
 /* Requests */
@@ -160,7 +163,8 @@ static void dial(void *ctx) {
 
 int agent_new(struct io_loop *loop, const struct agent_transport *transport,
         const struct agent_ops *ops, void *ctx, struct agent **ret) {
-        _cleanup_(agent_freep) struct agent *agent = calloc(1, sizeof *agent);
+        _cleanup_(agent_freep) struct agent *agent =
+                fault_hit(FAULT_ALLOC) ? NULL : calloc(1, sizeof *agent);
         if (!agent)
                 return -ENOMEM;
         agent->loop = loop;

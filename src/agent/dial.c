@@ -2,6 +2,7 @@
 #include "agent/dial.h"
 #include <errno.h>
 #include <sys/socket.h>
+#include "base/fault.h"
 #include "base/fd.h"
 
 struct agent_dial {
@@ -23,10 +24,11 @@ static void on_ready(void *ctx, _unused_ unsigned events) {
 
 int agent_dial_new(struct io_loop *loop, const struct agent_transport *transport, uint32_t port,
         agent_dialled_fn done, void *ctx, struct agent_dial **ret) {
-        _cleanup_(agent_dial_freep) struct agent_dial *dial = calloc(1, sizeof *dial);
+        _cleanup_(agent_dial_freep) struct agent_dial *dial =
+                fault_hit(FAULT_ALLOC) ? NULL : calloc(1, sizeof *dial);
         if (!dial)
                 return -ENOMEM;
-        *dial = (struct agent_dial){.done = done, .ctx = ctx};
+        *dial = (struct agent_dial){.fd = -1, .done = done, .ctx = ctx};
         dial->fd = transport->dial(transport->ctx, port);
         if (dial->fd < 0)
                 return dial->fd;

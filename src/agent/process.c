@@ -8,8 +8,13 @@
 #include "agent/internal.h"
 #include "agent/spawn.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "wire/hresult.h"
+
+static void *alloc(size_t size) {
+        return fault_hit(FAULT_ALLOC) ? NULL : calloc(1, size);
+}
 
 static struct process *find_running(struct agent *agent, uint32_t pid) {
         for (struct process *p = agent->processes; p; p = p->next)
@@ -59,7 +64,7 @@ static void on_terminal_ended(void *ctx) {
 /* Makes the pty and its relay; *ret_slave is the child's end. */
 static int open_terminal(struct process *p, int *ret_slave) {
         const struct gcs_execute *x = &p->request.execute;
-        _cleanup_free_ struct terminal *t = calloc(1, sizeof *t);
+        _cleanup_free_ struct terminal *t = alloc(sizeof *t);
         int master = -1;
         _cleanup_close_ int slave = -1;
         if (!t)
@@ -268,7 +273,7 @@ void agent_execute(
                         "neither CommandArgs nor CommandLine names a program", 0);
                 return;
         }
-        struct process *p = too_many(agent) ? NULL : calloc(1, sizeof *p);
+        struct process *p = too_many(agent) ? NULL : alloc(sizeof *p);
         if (!p) {
                 agent_answer(agent, ticket, HR_OUTOFMEMORY,
                         "no memory, or 256 processes run already", 0);
@@ -323,7 +328,7 @@ void agent_wait(
         unsigned n = 0;
         for (struct waiter *w = agent->waiters; w; w = w->next)
                 n++;
-        struct waiter *w = n < AGENT_WAITERS_MAX ? calloc(1, sizeof *w) : NULL;
+        struct waiter *w = n < AGENT_WAITERS_MAX ? alloc(sizeof *w) : NULL;
         if (!w || (timeout_ms != GCS_INFINITE &&
                           io_timer_new(agent->loop, on_wait_timeout, w, &w->timer) < 0)) {
                 free(w);

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <unistd.h>
+#include "base/fault.h"
 #include "base/fd.h"
 
 /* One direction: filled when empty, emptied before it is filled again. */
@@ -36,7 +37,8 @@ static void on_ready(void *ctx, unsigned events);
 
 int agent_relay_new(struct io_loop *loop, const int fds_consume[3], agent_relay_ended_fn ended,
         void *ctx, struct agent_relay **ret) {
-        _cleanup_(agent_relay_freep) struct agent_relay *relay = calloc(1, sizeof *relay);
+        _cleanup_(agent_relay_freep) struct agent_relay *relay =
+                fault_hit(FAULT_ALLOC) ? NULL : calloc(1, sizeof *relay);
         if (!relay) {
                 for (size_t i = 0; i < FDS; i++)
                         fd_close(fds_consume[i]);

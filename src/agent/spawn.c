@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include "base/fault.h"
 #include "base/fd.h"
 #include "wire/hresult.h"
 
@@ -79,7 +80,8 @@ int agent_environment(const char *const *env, const struct agent_user *user, con
         size_t n = 0;
         while (env && env[n])
                 n++;
-        const char **list = malloc((n + 4) * sizeof *list + sizeof *text);
+        const char **list =
+                fault_hit(FAULT_ALLOC) ? NULL : malloc((n + 4) * sizeof *list + sizeof *text);
         if (!list)
                 return -ENOMEM;
         text = (void *)(list + n + 4);
@@ -104,6 +106,8 @@ int agent_pty_resize(int master, uint16_t rows, uint16_t columns) {
 }
 
 int agent_pty_new(uint16_t rows, uint16_t columns, int *ret_master, int *ret_slave) {
+        if (fault_hit(FAULT_FD))
+                return -EMFILE;
         _cleanup_close_ int master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
         if (master < 0)
                 return -errno;
@@ -197,6 +201,8 @@ static _Noreturn void run_child(const struct agent_spawn *spawn, int pipe) {
 
 int agent_spawn(const struct agent_spawn *spawn, pid_t *ret_pid, int *ret_exec_fd) {
         int pipe[2];
+        if (fault_hit(FAULT_FD))
+                return -EMFILE;
         if (pipe2(pipe, O_CLOEXEC) < 0)
                 return -errno;
         pid_t pid = fork();

@@ -177,6 +177,10 @@ int gcs_stream_send(
                 r = io_source_watch(stream->source, IO_READ | IO_WRITE);
         if (r < 0 && r != -ENOBUFS)
                 /* Half a message may be out: what would follow could not be read. */
-                (void)shutdown(stream->fd, SHUT_RDWR);
+                gcs_stream_abort(stream);
         return r;
+}
+
+void gcs_stream_abort(struct gcs_stream *stream) {
+        (void)shutdown(stream->fd, SHUT_RDWR);
 }

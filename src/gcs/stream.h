@@ -33,3 +33,5 @@ DEFINE_CLEANUP(struct gcs_stream, gcs_stream_free)
  * stream too, and closed() follows from the loop. */
 _warn_unused_ int gcs_stream_send(
         struct gcs_stream *stream, uint32_t type, uint64_t id, const char *body, size_t size);
+/* Ends the stream; closed() follows from the loop. */
+void gcs_stream_abort(struct gcs_stream *stream);

@@ -47,7 +47,7 @@ struct rig_reply {
 
 static int rig_dial(void *ctx, uint32_t port) {
         struct rig *rig = ctx;
-        int fd;
+        int fd = -1;
         rig->dials++;
         int r = rig->refuse ? -ECONNREFUSED : gcs_accept(rig->gcs, port, &fd);
         if (r < 0)

@@ -3,6 +3,7 @@
 #include "rig.h"
 #include <dirent.h>
 #include <fcntl.h>
+#include "base/fault.h"
 #include <sys/prctl.h>
 
 enum { IN = 1, OUT = 2, ERR = 4 };
@@ -468,7 +469,7 @@ START_TEST(answers_everything_when_the_bridge_is_cut) {
         gcs_signal_process(rig.gcs, run.reply.pid, SIGKILL, rig_done, &reply);
         ck_assert(reply.done);
         ck_assert_uint_eq(reply.hresult, HCS_E_CONNECTION_CLOSED);
-        kill((pid_t)run.reply.pid, SIGKILL);
+        kill(-(pid_t)run.reply.pid, SIGKILL);
         rig.refuse = false;
         rig_until(&rig, rig.n_exits == 1);
         rig_run_done(&run);
@@ -534,7 +535,7 @@ START_TEST(reports_processes_as_ended_when_the_machine_restarts) {
         ck_assert_uint_eq(rig.n_exits, 1);
         ck_assert_int_eq(rig.exits[0].code, GCS_EXIT_UNKNOWN);
         ck_assert_uint_eq(rig.closed, 0);
-        kill((pid_t)run.reply.pid, SIGKILL);
+        kill(-(pid_t)run.reply.pid, SIGKILL);
         rig_until(&rig, rig.connected == 2);
         rig_run_done(&run);
         rig_teardown(&rig);
@@ -553,7 +554,7 @@ START_TEST(lets_a_new_agent_take_over) {
         /* The new one knows nothing of what the old one started. */
         rig_until(&rig, rig.n_exits == 1);
         ck_assert_int_eq(rig.exits[0].code, GCS_EXIT_UNKNOWN);
-        kill((pid_t)run.reply.pid, SIGKILL);
+        kill(-(pid_t)run.reply.pid, SIGKILL);
         agent_free(old);
         rig_run_done(&run);
         rig_teardown(&rig);
@@ -596,6 +597,51 @@ START_TEST(refuses_calls_that_nobody_expects) {
 }
 END_TEST
 
+/* ── Faults ────────────────────────────────────────────────────────────────────────────────── */
+
+/* One process with the n-th operation failing: it is answered, and nothing stays behind. */
+static bool sweep_once(struct rig *rig, enum fault_kind kind, unsigned n, bool console) {
+        size_t before = count_fds();
+        struct rig_run run = rig_shell("cat; exit 3");
+        run.params.console = console;
+        run.params.rows = run.params.columns = 20;
+        for (int i = 0; i < 3; i++)
+                run.ours[i] = rig_stream(&run.params.stdio[i]);
+        fault_arm(kind, n);
+        gcs_create_process(rig->gcs, &run.params, rig_done, &run.reply);
+        rig_until(rig, run.reply.done);
+        if (run.reply.hresult == 0) {
+                int32_t code;
+                shutdown(run.ours[0], SHUT_WR);
+                if (console) /* cat reads on; the hangup ends it */
+                        run.ours[1] = fd_close(run.ours[1]);
+                rig_until(rig, rig_exit_code(rig, run.reply.pid, &code));
+        }
+        bool fired = fault_fired(kind);
+        fault_arm(kind, 0);
+        rig_run_done(&run);
+        rig->n_exits = 0;
+        rig_until(rig, gcs_is_connected(rig->gcs) && !agent_reap(rig->agent));
+        rig_until(rig, count_fds() == before);
+        return fired;
+}
+
+START_TEST(sweep_of_faults) {
+        struct rig rig;
+        rig_setup(&rig);
+        for (int console = 0; console < 2; console++) {
+                unsigned n = 1;
+                while (sweep_once(&rig, FAULT_ALLOC, n, console))
+                        n++;
+                ck_assert_uint_gt(n, 50);
+                for (n = 1; sweep_once(&rig, FAULT_FD, n, console); n++)
+                        continue;
+                ck_assert_uint_gt(n, 5);
+        }
+        rig_teardown(&rig);
+}
+END_TEST
+
 TEST_MAIN("agent", runs_a_command_line_and_tells_its_output_and_status,
         passes_arguments_as_they_are, feeds_stdin_and_passes_its_end_on,
         streams_a_mebibyte_both_ways, gives_dev_null_for_streams_that_nobody_wants,
@@ -612,4 +658,5 @@ TEST_MAIN("agent", runs_a_command_line_and_tells_its_output_and_status,
         answers_everything_when_the_bridge_is_cut, keeps_processes_over_a_new_bridge,
         starts_nothing_for_a_host_that_left, reports_processes_as_ended_when_the_machine_restarts,
         lets_a_new_agent_take_over, passes_a_shutdown_on_and_answers_it,
-        takes_a_bridge_that_ends_for_a_yes_to_shutdown, refuses_calls_that_nobody_expects)
+        takes_a_bridge_that_ends_for_a_yes_to_shutdown, refuses_calls_that_nobody_expects,
+        sweep_of_faults)
