@@ -84,12 +84,11 @@ def test_closes_a_connection_that_floods_it_with_descriptors():
     send(c, b"x", FDS_MAX + 1)
     closes(c)
     c = daemon.connect()
-    for _ in range(100):
-        send(c, b"x", 250)
-        try:
-            send(c, b"x", 1)
-        except (BrokenPipeError, ConnectionResetError):
-            break
+    try:
+        for _ in range(100):
+            send(c, b"x", 250)
+    except (BrokenPipeError, ConnectionResetError):
+        pass
     closes(c)
     c = daemon.connect()
     try:
