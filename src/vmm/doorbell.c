@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* Which eventfd a connection id rings. The first VMM_IOEVENTFDS_MAX are rung by the kernel when the
- * guest writes the id to the doorbell port; the table serves the rest and every other form of the
- * call. */
+/* Which eventfd a connection id rings. The first VMM_IOEVENTFDS_MAX that are in use are rung by the
+ * kernel when the guest writes the id to the doorbell port; the table serves the rest and every
+ * other form of the call.
+ *
+ * Giving an eventfd to the kernel, and taking it back, waits for a grace period of KVM's bus: some
+ * milliseconds, a thousand times what an exit costs. So an id moves to the kernel with its
+ * DOORBELL_BUSY-th ring: channels that carry data do at once, a short connection never. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,13 +61,7 @@ static int bind_locked(struct vmm *vmm, uint32_t connection_id, int eventfd) {
         int r = grow(vmm);
         if (r < 0)
                 return r;
-        struct doorbell d = {connection_id, eventfd, vmm->n_in_kernel < VMM_IOEVENTFDS_MAX};
-        if (d.in_kernel) {
-                r = ioeventfd(vmm, &d, 0);
-                if (r < 0)
-                        return r;
-                vmm->n_in_kernel++;
-        }
+        struct doorbell d = {.connection_id = connection_id, .eventfd = eventfd};
         memmove(&vmm->doorbells[at + 1], &vmm->doorbells[at], (vmm->n_doorbells - at) * sizeof d);
         vmm->doorbells[at] = d;
         vmm->n_doorbells++;
@@ -103,14 +101,24 @@ int doorbell_rebind(struct vmm *vmm) {
         return r < 0 ? r : 0;
 }
 
+/* One more exit for this id. When the kernel refuses, the exits go on. */
+static void count_ring(struct vmm *vmm, struct doorbell *d) {
+        if (d->in_kernel || ++d->rings != DOORBELL_BUSY || vmm->n_in_kernel == VMM_IOEVENTFDS_MAX)
+                return;
+        d->in_kernel = ioeventfd(vmm, d, 0) >= 0;
+        vmm->n_in_kernel += d->in_kernel;
+}
+
 bool doorbell_ring(struct vmm *vmm, uint32_t connection_id) {
         const uint64_t one = 1;
         pthread_mutex_lock(&vmm->doorbell_lock);
         size_t at = position(vmm, connection_id);
         bool bound = is_bound(vmm, at, connection_id);
         /* EAGAIN: the counter is full, so it is rung already. */
-        if (bound)
+        if (bound) {
                 (void)!write(vmm->doorbells[at].eventfd, &one, sizeof one);
+                count_ring(vmm, &vmm->doorbells[at]);
+        }
         pthread_mutex_unlock(&vmm->doorbell_lock);
         return bound;
 }

@@ -38,9 +38,12 @@ struct vp {
         uint64_t tsc;
 };
 
+enum { DOORBELL_BUSY = 8 }; /* exits until the kernel takes a doorbell over */
+
 struct doorbell {
         uint32_t connection_id;
-        int eventfd; /* borrowed */
+        int eventfd;    /* borrowed */
+        uint32_t rings; /* by exits */
         bool in_kernel;
 };
 

@@ -113,8 +113,8 @@ _warn_unused_ int vmm_post(struct vmm *vmm, uint32_t vp, uint8_t sint, uint32_t 
         const void *payload, size_t size);
 _warn_unused_ int vmm_signal(struct vmm *vmm, uint32_t vp, uint8_t sint, uint16_t flag);
 
-/* HvSignalEvent(connection_id) rings this eventfd (borrowed until unbound); the first
- * VMM_IOEVENTFDS_MAX in the kernel, the rest through an exit. -EEXIST. Any thread. */
+/* HvSignalEvent(connection_id) rings this eventfd (borrowed until unbound): by an exit at first, in
+ * the kernel once it is busy, for the first VMM_IOEVENTFDS_MAX such. -EEXIST. Any thread. */
 _warn_unused_ int vmm_bind_event(struct vmm *vmm, uint32_t connection_id, int eventfd);
 void vmm_unbind_event(struct vmm *vmm, uint32_t connection_id);
 
