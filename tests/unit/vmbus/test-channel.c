@@ -42,6 +42,23 @@ START_TEST(opens_passes_packets_and_closes) {
 }
 END_TEST
 
+static uint32_t open_with(
+        struct fake_guest *g, uint32_t relid, uint32_t gpadl, uint32_t vp, uint32_t downstream) {
+        struct vmbus_msg_open m = {
+                .header.type = le32_make(VMBUS_MSG_OPEN),
+                .relid = le32_make(relid),
+                .open_id = le32_make(0xabcd),
+                .ring_gpadl = le32_make(gpadl),
+                .target_vp = le32_make(vp),
+                .downstream_page = le32_make(downstream),
+        };
+        fake_tell(g, &m, sizeof m);
+        struct fake_message r = fake_expect(g, VMBUS_MSG_OPEN_RESULT, sizeof r.open_result);
+        ck_assert_uint_eq(le32_get(r.open_result.relid), relid);
+        ck_assert_uint_eq(le32_get(r.open_result.open_id), 0xabcd);
+        return le32_get(r.open_result.status);
+}
+
 static const uint32_t versions[] = {VMBUS_VERSION_2_4, VMBUS_VERSION_3_0, VMBUS_VERSION_4_0,
         VMBUS_VERSION_4_1, VMBUS_VERSION_5_0, VMBUS_VERSION_5_1, VMBUS_VERSION_5_2,
         VMBUS_VERSION_5_3};
@@ -152,29 +169,14 @@ START_TEST(a_device_may_hold_its_buffers_across_a_close) {
         fake_close(ch);
         fake_ask_teardown(g, 1, 77);
         fake_expect_silence(g);
+        /* What is being torn down is no ring for the next opening. */
+        ck_assert_uint_ne(open_with(g, 1, 77, 0, 2), 0);
         gmem_pages_store32(e.got, 0, 1);
         vmbus_gpadl_put(e.channel, 77);
         fake_expect_torndown(g, 77);
         echo_teardown(g, &e);
 }
 END_TEST
-
-static uint32_t open_with(
-        struct fake_guest *g, uint32_t relid, uint32_t gpadl, uint32_t vp, uint32_t downstream) {
-        struct vmbus_msg_open m = {
-                .header.type = le32_make(VMBUS_MSG_OPEN),
-                .relid = le32_make(relid),
-                .open_id = le32_make(0xabcd),
-                .ring_gpadl = le32_make(gpadl),
-                .target_vp = le32_make(vp),
-                .downstream_page = le32_make(downstream),
-        };
-        fake_tell(g, &m, sizeof m);
-        struct fake_message r = fake_expect(g, VMBUS_MSG_OPEN_RESULT, sizeof r.open_result);
-        ck_assert_uint_eq(le32_get(r.open_result.relid), relid);
-        ck_assert_uint_eq(le32_get(r.open_result.open_id), 0xabcd);
-        return le32_get(r.open_result.status);
-}
 
 START_TEST(answers_every_open_that_it_refuses) {
         struct echo e, second = {0};
@@ -231,6 +233,20 @@ START_TEST(refuses_to_open_at_an_index_that_is_bad) {
         fake_ring_set(&ch->down, VMBUS_RING_WRITE_INDEX, 0);
         ck_assert_uint_eq(e.opens, 0);
         ck_assert_uint_eq(fake_try_open(ch, 0, NULL), 0);
+        fake_close(ch);
+        echo_teardown(g, &e);
+}
+END_TEST
+
+START_TEST(asks_for_doorbells_whatever_the_mask_was) {
+        struct echo e;
+        struct fake_guest *g = echo_setup(&e, VMBUS_VERSION_5_3);
+        struct fake_channel *ch = fake_prepare(g, fake_offer_of(g, &echo_type), 4, 4);
+        fake_ring_set(&ch->up, VMBUS_RING_INTERRUPT_MASK, 1);
+        ck_assert_uint_eq(fake_try_open(ch, 0, NULL), 0);
+        ck_assert(fake_send_inband(ch, 1, "x", 1));
+        fake_run(g);
+        ck_assert_uint_eq(e.packets, 1);
         fake_close(ch);
         echo_teardown(g, &e);
 }
@@ -542,8 +558,8 @@ TEST_MAIN("channel", opens_passes_packets_and_closes,
         opens_and_closes_again_and_again_at_every_version, refuses_to_open_again_while_open,
         tears_no_ring_down_under_an_open_channel, answers_a_teardown_when_the_device_lets_go,
         a_device_may_hold_its_buffers_across_a_close, answers_every_open_that_it_refuses,
-        refuses_to_open_at_an_index_that_is_bad, a_device_may_refuse_to_open,
-        answers_want_of_resources_and_opens_later,
+        refuses_to_open_at_an_index_that_is_bad, asks_for_doorbells_whatever_the_mask_was,
+        a_device_may_refuse_to_open, answers_want_of_resources_and_opens_later,
         fails_one_channel_on_a_corrupt_ring_until_it_opens_again, a_bad_read_index_fails_the_sender,
         moves_its_interrupts_to_another_vp, stays_silent_for_a_channel_without_interrupts,
         is_taken_back_and_released, is_taken_back_from_inside_any_callback,

@@ -248,6 +248,23 @@ START_TEST(survives_every_flipped_byte) {
 }
 END_TEST
 
+START_TEST(refuses_a_target_that_this_machine_does_not_have) {
+        struct fake_guest *g = fake_guest_new(4);
+        ck_assert_uint_eq(fake_contact_at(g, VMBUS_VERSION_5_3, 3).supported, 1);
+        vmbus_pause(g->vmbus);
+        struct wr wr = saved(g);
+        for (uint32_t vps = 3; vps <= 4; vps++) {
+                g->vmbus = vmbus_free(g->vmbus);
+                g->vps = vps;
+                assert_ok(vmbus_new(g->gm, g->loop, &fake_host_ops, g, &g->vmbus));
+                struct rd rd = rd_make(wr.data, wr.size);
+                assert_error(vmbus_restore(g->vmbus, &rd), vps == 3 ? -EBADMSG : 0);
+        }
+        wr_done(&wr);
+        fake_guest_free(g);
+}
+END_TEST
+
 START_TEST(refuses_state_cut_short_anywhere) {
         struct machine *m = machine_new();
         machine_busy(m);
@@ -265,7 +282,8 @@ START_TEST(refuses_state_cut_short_anywhere) {
 }
 END_TEST
 
-TEST_MAIN("restore", goes_on_in_a_new_process, takes_back_dynamic_channels_that_nobody_claims,
+TEST_MAIN("restore", refuses_a_target_that_this_machine_does_not_have, goes_on_in_a_new_process,
+        takes_back_dynamic_channels_that_nobody_claims,
         gives_each_device_its_old_relid_in_whatever_order_it_comes,
         a_device_that_is_gone_is_taken_back, a_ring_spoilt_meanwhile_is_a_failed_channel,
         a_device_that_refuses_is_a_failed_channel, want_of_resources_leaves_a_bus_to_be_freed,

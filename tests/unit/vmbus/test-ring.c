@@ -5,6 +5,27 @@
 #include "fake-guest.h"
 #include "vmbus/ring.h"
 
+/* The ring under test stores through a hook, so that a guest can act at that very moment. */
+static void hooked_store32(const struct gmem_pages *pages, size_t offset, uint32_t v);
+#define gmem_pages_store32 hooked_store32
+#include "vmbus/ring.c"
+#undef gmem_pages_store32
+
+static struct {
+        size_t offset; /* of the word whose next store calls fn first; fn NULL: none */
+        void (*fn)(void *ctx);
+        void *ctx;
+} hook;
+
+static void hooked_store32(const struct gmem_pages *pages, size_t offset, uint32_t v) {
+        if (hook.fn && hook.offset == offset) {
+                void (*fn)(void *ctx) = hook.fn;
+                hook.fn = NULL;
+                fn(hook.ctx);
+        }
+        gmem_pages_store32(pages, offset, v);
+}
+
 enum { PAGES = 4, SIZE = (PAGES - 1) * GMEM_PAGE_SIZE };
 
 /* Two rings in one page list, and the guest's ends of them. */
@@ -407,6 +428,93 @@ START_TEST(survives_every_size_that_a_guest_waits_for) {
 }
 END_TEST
 
+static void write_unseen(void *ctx) {
+        struct pair *p = ctx;
+        ck_assert_uint_eq(fake_ring_get(&p->ch.up, VMBUS_RING_INTERRUPT_MASK), 1);
+        ck_assert(fake_send_inband(&p->ch, 99, "late", 4));
+}
+
+/* Facts 4.2: what the guest wrote between our last look and our unmasking rang no doorbell. */
+START_TEST(looks_again_after_it_asked_for_doorbells) {
+        struct pair *p = pair_new();
+        struct vmbus_packet packet;
+        bool signal;
+        ck_assert(fake_send_inband(&p->ch, 1, "a", 1));
+        assert_ok(receive(p, &packet, &signal));
+        hook.offset = VMBUS_RING_INTERRUPT_MASK;
+        hook.fn = write_unseen;
+        hook.ctx = p;
+        assert_ok(receive(p, &packet, &signal));
+        ck_assert_uint_eq(packet.transaction, 99);
+        ck_assert_uint_eq(fake_ring_get(&p->ch.up, VMBUS_RING_INTERRUPT_MASK), 1);
+        ck_assert_int_eq(receive(p, &packet, &signal), VMBUS_E_EMPTY);
+        pair_free(p);
+}
+END_TEST
+
+static void spoil_unseen(void *ctx) {
+        fake_ring_set(&((struct pair *)ctx)->ch.up, VMBUS_RING_WRITE_INDEX, 5);
+}
+
+START_TEST(checks_what_it_sees_when_it_looks_again) {
+        struct pair *p = pair_new();
+        struct vmbus_packet packet;
+        bool signal;
+        p->in.masked = true;
+        hook.offset = VMBUS_RING_INTERRUPT_MASK;
+        hook.fn = spoil_unseen;
+        hook.ctx = p;
+        assert_error(receive(p, &packet, &signal), -EBADMSG);
+        pair_free(p);
+}
+END_TEST
+
+static void read_unseen(void *ctx) {
+        static struct fake_packet got;
+        struct pair *p = ctx;
+        ck_assert_uint_eq(fake_ring_get(&p->ch.down, VMBUS_RING_PENDING_SEND_SIZE), 0);
+        ck_assert(fake_receive(&p->ch, &got));
+}
+
+static void spoil_read_unseen(void *ctx) {
+        fake_ring_set(&((struct pair *)ctx)->ch.down, VMBUS_RING_READ_INDEX, SIZE);
+}
+
+/* The same for room: what was freed before the guest could see that we wait rang nothing. */
+START_TEST(looks_again_after_it_said_that_it_waits) {
+        struct pair *p = pair_new();
+        static uint8_t bytes[SIZE];
+        bool signal;
+        assert_ok(send(p, bytes, SIZE - 32, &signal));
+        hook.offset = PAGES * GMEM_PAGE_SIZE + VMBUS_RING_PENDING_SEND_SIZE;
+        hook.fn = read_unseen;
+        hook.ctx = p;
+        assert_ok(send(p, bytes, 1000, &signal));
+        ck_assert_uint_eq(fake_ring_get(&p->ch.down, VMBUS_RING_PENDING_SEND_SIZE), 0);
+        assert_ok(send(p, bytes, SIZE - 32 - 1024, &signal));
+        hook.fn = spoil_read_unseen;
+        assert_error(send(p, bytes, 8, &signal), -EBADMSG);
+        pair_free(p);
+}
+END_TEST
+
+/* Room frees; the guest moves its write index to nowhere before we look whether it waits. */
+START_TEST(a_write_index_that_turns_bad_is_no_reason_to_signal) {
+        struct pair *p = pair_new();
+        struct vmbus_packet packet;
+        bool signal;
+        fake_ring_set(&p->ch.up, VMBUS_RING_PENDING_SEND_SIZE, SIZE - 8);
+        ck_assert(fake_send_inband(&p->ch, 0, "x", 1));
+        hook.offset = VMBUS_RING_READ_INDEX;
+        hook.fn = spoil_unseen;
+        hook.ctx = p;
+        assert_ok(receive(p, &packet, &signal));
+        ck_assert(!signal);
+        assert_error(receive(p, &packet, &signal), -EBADMSG);
+        pair_free(p);
+}
+END_TEST
+
 /* Two threads: a guest that obeys the protocol, and us, who sleep unless told. A signal too few
  * and both sleep for ever (the test's time runs out). */
 struct stress {
@@ -628,6 +736,8 @@ TEST_MAIN("ring", receives_every_size_across_the_wrap, sends_every_size_across_t
         room_never_promises_more_than_a_send_takes,
         tells_the_guest_exactly_when_an_empty_ring_fills, masks_doorbells_while_it_drains,
         signals_room_when_it_crosses_what_the_guest_waits_for,
-        survives_every_size_that_a_guest_waits_for, loses_no_doorbell_and_no_word_of_room,
+        survives_every_size_that_a_guest_waits_for, looks_again_after_it_asked_for_doorbells,
+        checks_what_it_sees_when_it_looks_again, looks_again_after_it_said_that_it_waits,
+        a_write_index_that_turns_bad_is_no_reason_to_signal, loses_no_doorbell_and_no_word_of_room,
         loses_no_interrupt, keeps_inside_the_ring_while_indices_change,
         reads_a_flipping_descriptor_once)
