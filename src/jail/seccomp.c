@@ -32,6 +32,7 @@ static const int plain[] = {
         SCMP_SYS(close),
         SCMP_SYS(close_range),
         SCMP_SYS(dup),
+        SCMP_SYS(dup3), /* a machine that restarts keeps its descriptors' numbers */
         /* sockets that are there already */
         SCMP_SYS(recvmsg),
         SCMP_SYS(sendmsg),

@@ -150,6 +150,7 @@ static int jailed_work(void *arg) {
         inside(epoll_ctl(ep, EPOLL_CTL_ADD, efd, &event) == 0);
         inside(epoll_wait(ep, &event, 1, 0) == 1);
         inside((tfd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC)) >= 0);
+        inside(dup3(efd, tfd, O_CLOEXEC) == tfd);
         int memory;
         inside(fd_memfd("guest", 1 << 20, &memory) == 0);
         inside(fallocate(memory, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096) == 0);
