@@ -96,7 +96,9 @@ static void on_worker_message(void *ctx, const struct ipc_message *m) {
                 system_crash_report(s, m);
                 break;
         case IPC_NOTICE:
-                log_info("system \"%s\": %s", s->id, m->text);
+                /* Each restart of the guest is one. */
+                if (log_enabled(LOG_DEBUG) || log_allow(&s->notices))
+                        log_info("system \"%s\": %s", s->id, m->text);
                 memcpy(s->last_notice, m->text, sizeof s->last_notice);
                 break;
         default:

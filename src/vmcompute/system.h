@@ -3,6 +3,7 @@
  * processes, and the calls that wait for one of them. */
 #pragma once
 #include "base/guid.h"
+#include "base/log.h"
 #include "hcs-json/hcs.h"
 #include "vmcompute/conn.h"
 #include "vmcompute/files.h"
@@ -80,6 +81,7 @@ struct system {
         uint64_t crash[5];
         char exit_text[ERROR_TEXT_MAX];
         char last_notice[ERROR_TEXT_MAX];
+        struct log_limit notices;
 };
 
 struct system *system_find(struct vmcompute *vc, const struct conn *conn, const char *id);

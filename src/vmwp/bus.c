@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "vmwp/bus.h"
+#include "base/log.h"
 #include "wire/hv.h"
 
 static int bus_post(void *ctx, uint32_t vp, uint8_t sint, const void *payload, size_t size) {
@@ -22,12 +23,20 @@ static uint32_t bus_vps(void *ctx) {
         return vmm_vps(ctx);
 }
 
+static void bus_problem(
+        void *ctx _unused_, const char *channel_name, uint16_t relid, const char *what) {
+        static struct log_limit limit;
+        if (log_allow(&limit))
+                log_warning("vmbus: %s, relid %u: %s", channel_name, relid, what);
+}
+
 const struct vmbus_host_ops bus_ops = {
         .post = bus_post,
         .signal = bus_signal,
         .bind_event = bus_bind_event,
         .unbind_event = bus_unbind_event,
         .vps = bus_vps,
+        .problem = bus_problem,
 };
 
 uint16_t bus_post_message(struct vmbus *vmbus, uint32_t connection_id, uint32_t type,

@@ -25,6 +25,7 @@ struct machine {
         struct ic *ic;
         struct gcs *gcs;
 
+        bool loaded; /* started or restored: there is a guest */
         bool running, stopped;
         struct vmm_event last; /* what ended the machine */
 
@@ -170,8 +171,9 @@ static void on_gcs_connected(void *ctx, uint32_t protocol) {
 }
 
 static void on_gcs_closed(void *ctx, int r) {
+        static struct log_limit limit;
         struct machine *m = ctx;
-        if (r < 0)
+        if (r < 0 && log_allow(&limit))
                 log_warning("gcs: the bridge to the guest was closed: %s", strerrordesc_np(-r));
         m->ops->guest_closed(m->ctx);
 }
@@ -244,7 +246,9 @@ static void on_time(void *ctx, uint64_t *ret_filetime, uint64_t *ret_reference) 
 }
 
 static void on_ic_problem(void *ctx _unused_, const char *device, const char *what) {
-        log_warning("%s: %s", device, what);
+        static struct log_limit limit;
+        if (log_allow(&limit))
+                log_warning("%s: %s", device, what);
 }
 
 static const struct ic_ops ic_callbacks = {.time = on_time, .problem = on_ic_problem};
@@ -317,7 +321,7 @@ int machine_start(struct machine *m, struct error *e) {
         int r = vmm_start(m->vmm, e);
         if (r < 0)
                 return r;
-        m->running = true;
+        m->loaded = m->running = true;
         return 0;
 }
 
@@ -330,7 +334,7 @@ void machine_pause(struct machine *m) {
 }
 
 void machine_resume(struct machine *m) {
-        if (m->running || m->stopped)
+        if (!m->loaded || m->running || m->stopped)
                 return;
         m->running = true;
         vmbus_resume(m->vmbus);
@@ -415,6 +419,8 @@ enum { MACHINE_STATE_VERSION = 1 };
 #define MACHINE_STATE_TAG STATE_TAG('M', 'A', 'C', 'H')
 
 int machine_save_state(struct machine *m, struct wr *wr) {
+        if (!m->loaded || m->running || m->stopped)
+                return -EBUSY;
         size_t mark = state_begin(wr, MACHINE_STATE_TAG, MACHINE_STATE_VERSION);
         int r = vmm_save(m->vmm, wr);
         if (r == 0)
@@ -440,6 +446,8 @@ int machine_restore_state(struct machine *m, struct rd *rd, struct error *e) {
                 r = ic_restore(m->ic, &body);
         if (r == 0)
                 r = rd_end(&body);
-        return r < 0 ? error_set(e, r, 0, "the saved state is damaged: %s", strerrordesc_np(-r))
-                     : 0;
+        if (r < 0)
+                return error_set(e, r, 0, "the saved state is damaged: %s", strerrordesc_np(-r));
+        m->loaded = true;
+        return 0;
 }
