@@ -258,9 +258,9 @@ static uint32_t room(const struct guest_channel *channel, uint32_t read, uint32_
         return read > write ? read - write : channel->data_size - write + read;
 }
 
-static void ring_host(const struct guest_channel *channel) {
-        guest_check(call(HV_CALL_SIGNAL_EVENT | HV_INPUT_FAST,
-                            le32_get(channel->offer.connection_id)) == HV_STATUS_SUCCESS);
+bool guest_channel_signal(const struct guest_channel *channel) {
+        return call(HV_CALL_SIGNAL_EVENT | HV_INPUT_FAST, le32_get(channel->offer.connection_id)) ==
+               HV_STATUS_SUCCESS;
 }
 
 bool guest_channel_send(struct guest_channel *channel, const void *payload, uint32_t size) {
@@ -282,7 +282,7 @@ bool guest_channel_send(struct guest_channel *channel, const void *payload, uint
         __atomic_store_n(write, at, __ATOMIC_SEQ_CST);
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
         if (*field(channel->up, VMBUS_RING_INTERRUPT_MASK) == 0 && *read == start)
-                ring_host(channel);
+                guest_check(guest_channel_signal(channel));
         return true;
 }
 
@@ -304,7 +304,7 @@ int guest_channel_receive(struct guest_channel *channel, void *ret, uint32_t max
         uint32_t pending = *field(channel->down, VMBUS_RING_PENDING_SEND_SIZE);
         uint32_t now = room(channel, at, *write), taken = length + TRAILER_SIZE;
         if (pending != 0 && now > pending && (now < taken || now - taken <= pending))
-                ring_host(channel);
+                guest_check(guest_channel_signal(channel));
         return (int)size;
 }
 

@@ -53,6 +53,9 @@ int guest_channel_receive(struct guest_channel *channel, void *ret, uint32_t max
 /* What the host must make room for before it tells us (0: nothing). */
 void guest_channel_set_pending(struct guest_channel *channel, uint32_t size);
 
+/* Rings the host's doorbell, whatever there is to tell; false when it hangs no more. */
+bool guest_channel_signal(const struct guest_channel *channel);
+
 /* How often the host has rung this channel; wait: until it is no longer `seen`. Read it, look at
  * the rings, and wait when there was nothing to do. */
 uint32_t guest_channel_rings(const struct guest_channel *channel);
