@@ -218,7 +218,8 @@ struct ic *ic_free(struct ic *ic) {
         return NULL;
 }
 
-/* Saved state */
+/* Saved state. What a timer makes due is not in it, as timers go on while the machine stands still;
+ * a restored device owes a heartbeat and the time at once. */
 
 #define IC_TAG STATE_TAG('I', 'C', 'S', ' ')
 enum { STATE_VERSION = 1 };
@@ -235,7 +236,6 @@ int ic_save(struct ic *ic, struct wr *wr) {
                 wr_u8(wr, dev->in_flight);
                 wr_u8(wr, dev->transaction);
         }
-        wr_u8(wr, ic->heartbeat.due);
         wr_le64(wr, ic->heartbeat.sequence);
         wr_le64(wr, ic->heartbeat.answers);
         state_end(wr, mark);
@@ -250,13 +250,14 @@ static int restore_dev(struct ic_dev *dev, struct rd *rd) {
                 rd_le16(rd, &message.minor) < 0 || rd_u8(rd, &in_flight) < 0 ||
                 rd_u8(rd, &transaction) < 0)
                 return -EBADMSG;
-        if (state >= IC_STATES_ || in_flight > 1 ||
-                (state != IC_CLOSED) != vmbus_channel_is_open(dev->channel))
+        bool open = vmbus_channel_is_open(dev->channel);
+        if (state >= IC_STATES_ || in_flight > 1 || (state == IC_CLOSED && open))
                 return -EBADMSG;
-        dev->state = state;
+        /* A device that was open may be closed now: the guest had spoilt its rings by then. */
+        dev->state = open ? state : IC_CLOSED;
         dev->framework = framework;
         dev->message = message;
-        dev->in_flight = in_flight;
+        dev->in_flight = open && in_flight;
         dev->transaction = transaction;
         if (dev->state == IC_READY)
                 dev->service->ready(dev);
@@ -270,11 +271,8 @@ int ic_restore(struct ic *ic, struct rd *rd) {
                 r = restore_dev(&ic->devs[i], &section);
         if (r < 0)
                 return r;
-        uint8_t due;
-        if (rd_u8(&section, &due) < 0 || due > 1 ||
-                rd_le64(&section, &ic->heartbeat.sequence) < 0 ||
+        if (rd_le64(&section, &ic->heartbeat.sequence) < 0 ||
                 rd_le64(&section, &ic->heartbeat.answers) < 0)
                 return -EBADMSG;
-        ic->heartbeat.due = due;
         return rd_end(&section);
 }
