@@ -111,6 +111,24 @@ static void spin(void) {
                 __asm__ volatile("");
 }
 
+/* Waits in ring 0 for an interrupt that it does not let in. */
+static void halt_for_good(void) {
+        static const uint8_t code[] GUEST_PAGE = {0xf4, 0xc3}; /* hlt; ret */
+        uint64_t rax;
+        guest_printf("ready\n");
+        guest_hypercall(code, 0, 0, 0, &rax);
+}
+
+static void on_undefined(struct guest_trap *trap) {
+        (void)trap; /* to the same instruction once more */
+}
+
+static void undefined_for_good(void) {
+        guest_set_handler(6, on_undefined);
+        guest_printf("ready\n");
+        __asm__ volatile(".byte 0x0f, 0xff"); /* UD0 */
+}
+
 int guest_payload(void) {
         switch (guest_cmdline()[0]) {
         case 'e':
@@ -130,6 +148,12 @@ int guest_payload(void) {
                 break;
         case 's':
                 spin();
+                break;
+        case 'h':
+                halt_for_good();
+                break;
+        case 'u':
+                undefined_for_good();
                 break;
         case '9':
                 outb(0xcf9, 6);
