@@ -224,12 +224,12 @@ pid_t client_daemon_pid(const struct client *client) {
 
 static struct json *request(uint64_t id, const char *method, struct json *params_consume) {
         struct json *message = json_new_object();
-        json_set_string(message, "jsonrpc", "2.0");
-        json_set_u64(message, "id", id);
-        json_set_string(message, "method", method);
-        if (json_set(message, "params", params_consume ? params_consume : json_new_object()) < 0)
-                return json_unref(message);
-        return message;
+        bool ok = json_set_string(message, "jsonrpc", "2.0") == 0;
+        ok = json_set_u64(message, "id", id) == 0 && ok;
+        ok = json_set_string(message, "method", method) == 0 && ok;
+        struct json *params = params_consume ? params_consume : json_new_object();
+        ok = json_set(message, "params", params) == 0 && ok;
+        return ok ? message : json_unref(message);
 }
 
 static int send_call(struct client *client, const char *method, struct json *params_consume,

@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "io/msg.h"
+#include "vmcompute/build.h"
 #include "vmcompute/methods.h"
 #include "vmcompute/rpc.h"
 #include "vmcompute/server.h"
@@ -64,14 +65,18 @@ void call_reply(struct call *call, struct json *result_consume, const int *fds, 
         call_free(call);
 }
 
+void call_reply_object(
+        struct call *call, struct json *object_consume, const int *fds, size_t n_fds) {
+        if (object_consume)
+                call_reply(call, object_consume, fds, n_fds);
+        else
+                call_fail_with(call, HR_OUTOFMEMORY, "no memory for an answer");
+}
+
 void call_reply_member(struct call *call, const char *name, struct json *value_consume) {
-        struct json *result = json_new_object();
-        if (json_set(result, name, value_consume) == 0) {
-                call_reply(call, result, NULL, 0);
-                return;
-        }
-        json_unref(result);
-        call_fail_with(call, HR_OUTOFMEMORY, "no memory for an answer");
+        struct build b = build_new();
+        build_set(&b, name, value_consume);
+        call_reply_object(call, build_take(&b), NULL, 0);
 }
 
 void call_fail(struct call *call, const struct error *e) {
@@ -144,13 +149,14 @@ void conn_send_event_to(struct conn *conn, const struct handle *handle, const ch
         const char *message, struct json *data_consume) {
         _cleanup_free_ char *text = NULL;
         size_t n = 0;
-        struct json *params = json_new_object();
-        json_set_string(params, "SystemId", handle->system->id);
-        json_set_u64(params, handle->process ? "process" : "computeSystem", handle->number);
-        json_set_string(params, "Type", type);
-        json_set(params, "EventData", data_consume ? data_consume : json_new_null());
+        struct build b = build_new();
+        build_string(&b, "SystemId", handle->system->id);
+        build_u64(&b, handle->process ? "process" : "computeSystem", handle->number);
+        build_string(&b, "Type", type);
+        build_set(&b, "EventData", data_consume ? data_consume : json_new_null());
         if (message)
-                json_set_string(params, "Message", message);
+                build_string(&b, "Message", message);
+        struct json *params = build_take(&b);
         int r = rpc_format_notification("HcsEvent", params, &text, &n);
         send_formatted(conn, r, text, n, NULL, 0);
 }

@@ -24,7 +24,10 @@ struct call {
 
 /* result is consumed; NULL is null. fds are duplicated. */
 void call_reply(struct call *call, struct json *result_consume, const int *fds, size_t n_fds);
-/* {name: value}; value is consumed. */
+/* Like it, with an object that is NULL when it could not be built: then the call fails. */
+void call_reply_object(
+        struct call *call, struct json *object_consume, const int *fds, size_t n_fds);
+/* {name: value}; value is consumed; NULL as above. */
 void call_reply_member(struct call *call, const char *name, struct json *value_consume);
 /* The HRESULT of e is the code. */
 void call_fail(struct call *call, const struct error *e);

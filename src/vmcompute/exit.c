@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/log.h"
+#include "vmcompute/build.h"
 #include "vmcompute/server.h"
 #include "wire/hresult.h"
 
@@ -135,10 +136,10 @@ static void wait_reply(const struct system *s, struct call *call) {
                 call_fail_with(call, HR_OUTOFMEMORY, "no memory for an answer");
                 return;
         }
-        struct json *result = json_new_object();
-        json_set(result, "result", document);
-        json_set_string(result, "message", s->exit_text);
-        call_reply(call, result, NULL, 0);
+        struct build b = build_new();
+        build_set(&b, "result", document);
+        build_string(&b, "message", s->exit_text);
+        call_reply_object(call, build_take(&b), NULL, 0);
 }
 
 void system_wait(struct system *s, struct call *call, uint32_t timeout_ms) {
@@ -176,13 +177,15 @@ void system_ended(struct system *s, const char *cause) {
 }
 
 void system_crash_report(struct system *s, const struct ipc_message *m) {
-        struct json *report = json_new_object(), *parameters = json_new_array();
-        json_set_string(report, "SystemId", s->id);
+        struct json *parameters = json_new_array();
         for (size_t i = 0; i < ARRAY_SIZE(m->crash.parameters); i++)
-                json_add(parameters, json_new_u64(m->crash.parameters[i]));
-        json_set(report, "CrashParameters", parameters);
-        json_set_string(report, "CrashLog", m->crash.log);
+                if (json_add(parameters, json_new_u64(m->crash.parameters[i])) < 0)
+                        parameters = json_unref(parameters);
+        struct build report = build_new();
+        build_string(&report, "SystemId", s->id);
+        build_set(&report, "CrashParameters", parameters);
+        build_string(&report, "CrashLog", m->crash.log);
         log_warning("system \"%s\": the guest crashed: %.*s", s->id,
                 (int)strcspn(m->crash.log, "\n"), m->crash.log);
-        conn_send_event(s->vc, s, NULL, "SystemCrashReport", NULL, report);
+        conn_send_event(s->vc, s, NULL, "SystemCrashReport", NULL, build_take(&report));
 }

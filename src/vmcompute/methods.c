@@ -2,6 +2,7 @@
 #include "vmcompute/methods.h"
 #include <errno.h>
 #include <string.h>
+#include "vmcompute/build.h"
 #include "vmcompute/params.h"
 #include "vmcompute/server.h"
 #include "vmcompute/verbs.h"
@@ -28,9 +29,13 @@ static void hcs_create(const struct method_args *a) {
                 return;
         }
         for (size_t i = 0; i < HCS_COM_PORTS_MAX; i++)
-                if (system->com_ports[i].pipe)
-                        json_add(warnings, json_new_string("$.VirtualMachine.Devices.ComPorts: "
-                                                           "not available in this version"));
+                if (r == 0 && system->com_ports[i].pipe)
+                        r = json_add(warnings, json_new_string("$.VirtualMachine.Devices.ComPorts: "
+                                                               "not available in this version"));
+        if (r < 0) {
+                call_fail_with(a->call, HR_OUTOFMEMORY, "no memory to create \"%s\"", id);
+                return;
+        }
         system_create(a->conn, a->call, id, TAKE_PTR(system), TAKE_PTR(warnings));
 }
 
@@ -71,13 +76,14 @@ static void hcs_enumerate(const struct method_args *a) {
 
 /* Schema versions up to the highest minor one are spoken; the largest stands for all. */
 static struct json *basic_information(void) {
-        struct json *version = json_new_object(), *versions = json_new_array();
-        struct json *info = json_new_object();
-        json_set_u64(version, "Major", HCS_SCHEMA_MAJOR);
-        json_set_u64(version, "Minor", HCS_SCHEMA_MINOR_MAX);
-        json_add(versions, version);
-        json_set(info, "SupportedSchemaVersions", versions);
-        return info;
+        struct build version = build_new(), info = build_new();
+        build_u64(&version, "Major", HCS_SCHEMA_MAJOR);
+        build_u64(&version, "Minor", HCS_SCHEMA_MINOR_MAX);
+        struct json *versions = json_new_array();
+        if (json_add(versions, build_take(&version)) < 0)
+                versions = json_unref(versions);
+        build_set(&info, "SupportedSchemaVersions", versions);
+        return build_take(&info);
 }
 
 static void hcs_service_properties(const struct method_args *a) {
@@ -87,25 +93,25 @@ static void hcs_service_properties(const struct method_args *a) {
                 call_fail(a->call, &e);
                 return;
         }
-        struct json *list = json_new_array(), *result = json_new_object();
+        _cleanup_(json_unrefp) struct json *list = json_new_array();
+        int r = 0;
         const struct json *types = json_get(query, "PropertyTypes");
         for (size_t i = 0; i < json_length(types); i++) {
                 const char *type = "";
                 size_t n;
                 if (json_string(json_at(types, i), &type, &n) == 0 && strcmp(type, "Basic") == 0) {
-                        json_add(list, basic_information());
+                        r = json_add(list, basic_information()) < 0 ? -ENOMEM : r;
                         continue;
                 }
-                json_unref(list);
-                json_unref(result);
                 call_fail_with(a->call, HR_NOT_SUPPORTED,
                         "$.PropertyTypes[%zu]: \"%.64s\" is not available; Basic is", i, type);
                 return;
         }
         if (json_length(types) == 0)
-                json_add(list, basic_information());
-        json_set(result, "Properties", list);
-        call_reply_member(a->call, "result", result);
+                r = json_add(list, basic_information());
+        struct build result = build_new();
+        build_set(&result, "Properties", r < 0 ? NULL : TAKE_PTR(list));
+        call_reply_member(a->call, "result", build_take(&result));
 }
 
 /* A system, without its worker */
@@ -203,11 +209,9 @@ static void hcs_open_process(const struct method_args *a) {
 }
 
 static void hcs_process_properties(const struct method_args *a) {
-        struct json *status;
-        if (process_status(a->process, &status) < 0)
-                call_fail_with(a->call, HR_OUTOFMEMORY, "no memory for an answer");
-        else
-                call_reply_member(a->call, "resultDocument", status);
+        struct json *status = NULL;
+        (void)!process_status(a->process, &status);
+        call_reply_member(a->call, "resultDocument", status);
 }
 
 static void hcs_wait_process(const struct method_args *a) {

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include "base/fault.h"
 #include "base/fd.h"
+#include "vmcompute/build.h"
 #include "vmcompute/server.h"
 #include "wire/hresult.h"
 
@@ -172,18 +173,18 @@ void process_create(struct system *s, struct call *call, const struct hcs_proces
 static struct json *information(
         uint32_t pid, const int client[3], int ret_fds[3], size_t *ret_n_fds) {
         static const char *const names[] = {"StdInput", "StdOutput", "StdError"};
-        struct json *info = json_new_object();
-        json_set_u64(info, "ProcessId", pid);
+        struct build info = build_new();
+        build_u64(&info, "ProcessId", pid);
         *ret_n_fds = 0;
         for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
                 if (client[i] < 0) {
-                        json_set(info, names[i], json_new_null());
+                        build_set(&info, names[i], json_new_null());
                         continue;
                 }
-                json_set_u64(info, names[i], *ret_n_fds);
+                build_u64(&info, names[i], *ret_n_fds);
                 ret_fds[(*ret_n_fds)++] = client[i];
         }
-        return info;
+        return build_take(&info);
 }
 
 void process_created(struct system *s, struct request *q, const struct ipc_message *done) {
@@ -201,26 +202,21 @@ void process_created(struct system *s, struct request *q, const struct ipc_messa
         }
         int fds[3];
         size_t n_fds = 0;
-        struct json *result = json_new_object();
+        struct build b = build_new();
         if (handle)
-                json_set_u64(result, "process", handle->number);
-        json_set(result, "processInformation", information(done->pid, q->fds, fds, &n_fds));
+                build_u64(&b, "process", handle->number);
+        build_set(&b, "processInformation", information(done->pid, q->fds, fds, &n_fds));
         if (json_length(q->query) > 0)
-                json_set(result, "warnings", json_ref(q->query));
-        call_reply(call, result, fds, n_fds);
+                build_set(&b, "warnings", json_ref(q->query));
+        call_reply_object(call, build_take(&b), fds, n_fds);
 }
 
 /* Ending */
 
 static void wait_reply(const struct process *p, struct call *call) {
         struct json *status = NULL;
-        if (process_status(p, &status) < 0) {
-                call_fail_with(call, HR_OUTOFMEMORY, "no memory for an answer");
-                return;
-        }
-        struct json *result = json_new_object();
-        json_set(result, "result", status);
-        call_reply(call, result, NULL, 0);
+        (void)!process_status(p, &status);
+        call_reply_member(call, "result", status);
 }
 
 void process_wait(struct process *p, struct call *call, uint32_t timeout_ms) {

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/fault.h"
 #include "base/fd.h"
+#include "vmcompute/build.h"
 #include "vmcompute/server.h"
 #include "wire/hresult.h"
 
@@ -83,11 +84,11 @@ static void done_created(struct system *s, struct request *q) {
         }
         s->creator = NULL;
         s->state = SYSTEM_CREATED;
-        struct json *result = json_new_object();
-        json_set_u64(result, "computeSystem", handle->number);
+        struct build b = build_new();
+        build_u64(&b, "computeSystem", handle->number);
         if (json_length(s->warnings) > 0)
-                json_set(result, "warnings", json_ref(s->warnings));
-        call_reply(call, result, NULL, 0);
+                build_set(&b, "warnings", json_ref(s->warnings));
+        call_reply_object(call, build_take(&b), NULL, 0);
 }
 
 void system_done(struct system *s, const struct ipc_message *m) {
