@@ -125,7 +125,8 @@ class Client:
                          computeSystem=system)["resultDocument"]["State"]
 
 
-def document(guest="platform", command="e", memory=64, keep=False, kernel=None, initrd=None):
+def document(guest="platform", command="e", memory=64, keep=False, kernel=None, initrd=None,
+             processors=1, stop_on_reset=True):
     """A system whose kernel is one of the synthetic guests. `keep`: outlives its last handle."""
     boot = {"KernelFilePath": kernel or os.path.join(GUESTS, "guest-" + guest),
             "KernelCmdLine": command}
@@ -133,9 +134,9 @@ def document(guest="platform", command="e", memory=64, keep=False, kernel=None, 
         boot["InitRdPath"] = initrd
     return {"Owner": "tests", "SchemaVersion": {"Major": 2, "Minor": 1},
             "ShouldTerminateOnLastHandleClosed": not keep,
-            "VirtualMachine": {"StopOnReset": True, "Chipset": {"LinuxKernelDirect": boot},
+            "VirtualMachine": {"StopOnReset": stop_on_reset, "Chipset": {"LinuxKernelDirect": boot},
                                "ComputeTopology": {"Memory": {"SizeInMB": memory},
-                                                   "Processor": {"Count": 1}}}}
+                                                   "Processor": {"Count": processors}}}}
 
 
 started = []
@@ -156,11 +157,11 @@ def end_all():
 class Private:
     """A vmcomputed for one connection."""
 
-    def __init__(self, *options):
+    def __init__(self, *options, stderr=None):
         ours, theirs = socket.socketpair()
         with theirs:
             self.process = subprocess.Popen([DAEMON, "--fd", str(theirs.fileno()), *options],
-                                            pass_fds=[theirs.fileno()])
+                                            pass_fds=[theirs.fileno()], stderr=stderr)
         started.append(self.process)
         self.client = Client(ours)
 
@@ -172,17 +173,18 @@ class Private:
 class Shared:
     """A vmcomputed on a socket."""
 
-    def __init__(self, *options):
+    def __init__(self, *options, stderr=subprocess.DEVNULL):
         self.directory = tempfile.mkdtemp(prefix="sandbar-test-")
         os.chmod(self.directory, 0o755)
         self.path = os.path.join(self.directory, "socket")
         self.options = options
+        self.stderr = stderr
         self.clients = []
         self.start()
 
     def start(self):
         self.process = subprocess.Popen([DAEMON, "--socket", self.path, *self.options],
-                                        stderr=subprocess.DEVNULL)
+                                        stderr=self.stderr)
         started.append(self.process)
         for _ in range(500):
             try:
