@@ -11,7 +11,6 @@
 #include "base/fd.h"
 #include "vmm/acpi.h"
 #include "vmm/boot.h"
-#include "vmm/vp-cpuid.h"
 #include "vmm/layout.h"
 #include "vmm/partition.h"
 #include "wire/hresult.h"
@@ -80,13 +79,22 @@ static int set_up_vm(const struct vmm *vmm, int vm_fd, struct error *e) {
         return r < 0 ? kvm_failed(e, r, "KVM_SET_USER_MEMORY_REGION") : 0;
 }
 
+/* Asked for once: KVM executes CPUID for every leaf, which a host that is a guest itself pays
+ * dearly for. */
+static int read_cpuid(struct vmm *vmm, struct error *e) {
+        vmm->cpuid = fault_hit(FAULT_ALLOC) ? NULL : calloc(1, sizeof *vmm->cpuid);
+        if (!vmm->cpuid)
+                return error_set(e, -ENOMEM, 0, "no memory for the machine");
+        vmm->cpuid->nent = CPUID_ENTRIES_MAX;
+        int r = kvm_ioctl(vmm->config.kvm_fd, KVM_GET_SUPPORTED_CPUID, vmm->cpuid);
+        return r < 0 ? kvm_failed(e, r, "KVM_GET_SUPPORTED_CPUID") : 0;
+}
+
 static int set_cpuid(const struct vmm *vmm, int vcpu_fd, uint32_t index) {
-        struct cpuid_table table = {.nent = CPUID_ENTRIES_MAX};
+        struct cpuid_table table = *vmm->cpuid;
         struct hv_cpuid hv[HV_CPUID_LEAVES_MAX];
         size_t n_hv = vmm->hv ? hv_cpuid(vmm->hv, hv) : 0;
-        int r = kvm_ioctl(vmm->config.kvm_fd, KVM_GET_SUPPORTED_CPUID, &table);
-        if (r >= 0)
-                r = cpuid_for_vp(&table, index, vmm->config.vps, hv, n_hv);
+        int r = cpuid_for_vp(&table, index, vmm->config.vps, hv, n_hv);
         return r < 0 ? r : kvm_ioctl(vcpu_fd, KVM_SET_CPUID2, &table);
 }
 
@@ -239,7 +247,8 @@ static int make_rest(struct vmm *vmm, struct error *e) {
         if (r < 0)
                 return kvm_failed(e, r, "KVM_GET_VCPU_MMAP_SIZE");
         vmm->run_size = (size_t)r;
-        return make_memory(vmm, e);
+        r = read_cpuid(vmm, e);
+        return r < 0 ? r : make_memory(vmm, e);
 }
 
 int vmm_new(const struct vmm_config *config, const struct vmm_ops *ops, void *ctx, struct error *e,
@@ -284,6 +293,7 @@ struct vmm *vmm_free(struct vmm *vmm) {
         hv_free(vmm->hv);
         gmem_free(vmm->gm);
         free(vmm->doorbells);
+        free(vmm->cpuid);
         free(vmm->cmdline);
         pthread_cond_destroy(&vmm->run_changed);
         pthread_mutex_destroy(&vmm->doorbell_lock);

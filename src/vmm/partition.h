@@ -22,6 +22,7 @@
 #include "vmm/rtc.h"
 #include "vmm/uart.h"
 #include "vmm/vmm.h"
+#include "vmm/vp-cpuid.h"
 
 enum { VMM_APIC_HZ = 1000000000 }; /* KVM's LAPIC timer counts nanoseconds */
 
@@ -55,6 +56,7 @@ struct vmm {
         int vm_fd;
         size_t run_size; /* of a VP's shared page */
         uint32_t tsc_khz;
+        struct cpuid_table *cpuid; /* what KVM supports */
         struct gmem *gm;
         struct hv *hv; /* NULL with config.no_hyperv */
 
@@ -69,6 +71,7 @@ struct vmm {
 
         pthread_mutex_t time_lock;
         bool time_runs;
+        bool time_set; /* restored, and not started since: the reference TSC page is to say so */
         uint64_t time_tsc;  /* host TSC at which time_base was right */
         uint64_t time_base; /* guest time in TSC ticks: then, or now when it stands still */
 
