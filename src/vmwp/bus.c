@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "vmwp/bus.h"
 #include "base/log.h"
+#include "base/log.h"
 #include "wire/hv.h"
 
 static int bus_post(void *ctx, uint32_t vp, uint8_t sint, const void *payload, size_t size) {
@@ -30,12 +31,20 @@ static void bus_problem(
                 log_warning("vmbus: %s, relid %u: %s", channel_name, relid, what);
 }
 
+/* The guest spoilt a ring; its channel is closed. */
+static void bus_problem(void *ctx _unused_, const char *name, uint16_t relid, const char *what) {
+        static struct log_limit limit;
+        if (log_allow(&limit))
+                log_warning("%s (channel %u): %s", name, relid, what);
+}
+
 const struct vmbus_host_ops bus_ops = {
         .post = bus_post,
         .signal = bus_signal,
         .bind_event = bus_bind_event,
         .unbind_event = bus_unbind_event,
         .vps = bus_vps,
+        .problem = bus_problem,
         .problem = bus_problem,
 };
 
@@ -46,7 +55,7 @@ uint16_t bus_post_message(struct vmbus *vmbus, uint32_t connection_id, uint32_t 
         return vmbus_message(vmbus, connection_id, type, payload, size);
 }
 
-void bus_slot_free(struct vmbus *vmbus, uint8_t sint) {
-        if (vmbus && sint == VMBUS_SINT)
+void bus_slot_free(struct vmbus *vmbus) {
+        if (vmbus)
                 vmbus_slot_free(vmbus);
 }

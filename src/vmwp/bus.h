@@ -12,4 +12,4 @@ extern const struct vmbus_host_ops bus_ops;
 /* The fields of struct vmm_ops, for an owner whose VMBus may not be there yet (NULL). */
 uint16_t bus_post_message(struct vmbus *vmbus, uint32_t connection_id, uint32_t type,
         const void *payload, size_t size);
-void bus_slot_free(struct vmbus *vmbus, uint8_t sint);
+void bus_slot_free(struct vmbus *vmbus);

@@ -49,9 +49,9 @@ static uint16_t on_post_message(void *ctx, uint32_t vp _unused_, uint32_t connec
         return bus_post_message(m->vmbus, connection_id, type, payload, size);
 }
 
-static void on_message_slot_free(void *ctx, uint32_t vp _unused_, uint8_t sint) {
+static void on_message_slot_free(void *ctx, uint32_t vp _unused_, uint8_t sint _unused_) {
         struct machine *m = ctx;
-        bus_slot_free(m->vmbus, sint);
+        bus_slot_free(m->vmbus);
 }
 
 static void on_vmm_event(void *ctx, const struct vmm_event *event) {
