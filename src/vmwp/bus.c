@@ -24,18 +24,12 @@ static uint32_t bus_vps(void *ctx) {
         return vmm_vps(ctx);
 }
 
+/* The guest spoilt a ring; its channel is closed. */
 static void bus_problem(
         void *ctx _unused_, const char *channel_name, uint16_t relid, const char *what) {
         static struct log_limit limit;
         if (log_allow(&limit))
                 log_warning("vmbus: %s, relid %u: %s", channel_name, relid, what);
-}
-
-/* The guest spoilt a ring; its channel is closed. */
-static void bus_problem(void *ctx _unused_, const char *name, uint16_t relid, const char *what) {
-        static struct log_limit limit;
-        if (log_allow(&limit))
-                log_warning("%s (channel %u): %s", name, relid, what);
 }
 
 const struct vmbus_host_ops bus_ops = {
@@ -44,7 +38,6 @@ const struct vmbus_host_ops bus_ops = {
         .bind_event = bus_bind_event,
         .unbind_event = bus_unbind_event,
         .vps = bus_vps,
-        .problem = bus_problem,
         .problem = bus_problem,
 };
 
