@@ -239,3 +239,9 @@ def gone(pid, seconds=10):
             return True
         time.sleep(0.01)
     return False
+
+
+def anonymous_kib(pid):
+    """Memory of a process that is no file's and not shared; anybody may know."""
+    with open(f"/proc/{pid}/status") as f:
+        return [int(line.split()[1]) for line in f if line.startswith("RssAnon:")][0]
