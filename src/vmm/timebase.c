@@ -19,7 +19,7 @@ uint64_t timebase_now(struct vmm *vmm) {
 
 void timebase_reset(struct vmm *vmm) {
         pthread_mutex_lock(&vmm->time_lock);
-        vmm->time_runs = false;
+        vmm->time_runs = vmm->time_set = false;
         vmm->time_base = 0;
         vmm->time_tsc = __rdtsc();
         pthread_mutex_unlock(&vmm->time_lock);
@@ -55,16 +55,18 @@ static int shift_counters(struct vmm *vmm, uint64_t stood, bool *ret_shifted) {
 
 int timebase_start(struct vmm *vmm) {
         int r = 0;
-        bool shifted = true;
+        bool shifted = true, set = false;
         pthread_mutex_lock(&vmm->time_lock);
         if (!vmm->time_runs) {
+                set = vmm->time_set;
+                vmm->time_set = false;
                 uint64_t now = __rdtsc();
                 r = shift_counters(vmm, now - vmm->time_tsc, &shifted);
                 vmm->time_tsc = now;
                 vmm->time_runs = true;
         }
         pthread_mutex_unlock(&vmm->time_lock);
-        if (r == 0 && !shifted && vmm->hv)
+        if (r == 0 && (set || !shifted) && vmm->hv)
                 hv_tsc_changed(vmm->hv);
         return r;
 }
@@ -90,6 +92,7 @@ uint64_t timebase_get(struct vmm *vmm) {
 void timebase_set(struct vmm *vmm, uint64_t ticks) {
         pthread_mutex_lock(&vmm->time_lock);
         vmm->time_base = ticks;
+        vmm->time_set = true;
         vmm->time_tsc = __rdtsc();
         pthread_mutex_unlock(&vmm->time_lock);
 }
