@@ -36,7 +36,6 @@ enum ipc_type {
                                non-blocking stream socket; DONE.pid */
         IPC_SIGNAL_PROCESS,
         IPC_RESIZE_CONSOLE,
-        IPC_CLOSE_STDIN,
         IPC_STATISTICS,    /* answered by STATISTICS_REPLY with the id, or by DONE with a failure */
         IPC_SAVE,          /* fd: the state file; paused; DONE */
         IPC_HVSOCKET_DIAL, /* fd: a connected stream; host connects to the guest's service; DONE */

@@ -15,6 +15,7 @@ static void process_free(struct process *p) {
         while (*at != p)
                 at = &(*at)->next;
         *at = p->next;
+        fd_close(p->stdin_fd);
         free(p);
 }
 
@@ -33,7 +34,7 @@ static struct process *process_new(struct system *s, uint32_t pid) {
         struct process *p = fault_hit(FAULT_ALLOC) ? NULL : calloc(1, sizeof *p);
         if (!p)
                 return NULL;
-        *p = (struct process){.next = s->processes, .system = s, .pid = pid};
+        *p = (struct process){.next = s->processes, .system = s, .pid = pid, .stdin_fd = -1};
         s->processes = p;
         return p;
 }
@@ -159,6 +160,8 @@ void process_create(struct system *s, struct call *call, const struct hcs_proces
         int r = make_streams(want, q->fds, worker_ends, &n);
         if (r == 0) {
                 send_create(s, q, document, worker_ends, n);
+                if (document->create_stdin)
+                        q->stdin_fd = TAKE_FD(worker_ends[0]);
         } else {
                 q->call = NULL;
                 system_request_free(s, q);
@@ -195,6 +198,8 @@ void process_created(struct system *s, struct request *q, const struct ipc_messa
         /* A client that left meanwhile: its process goes on without a handle. */
         if (r == 0 && call->conn)
                 r = conn_add_handle(call->conn, s, p, &handle);
+        if (p)
+                p->stdin_fd = TAKE_FD(q->stdin_fd);
         if (r < 0) {
                 call_fail_with(call, HR_OUTOFMEMORY, "process %u runs, but has no handle: %s",
                         done->pid, strerror(-r));
@@ -209,6 +214,13 @@ void process_created(struct system *s, struct request *q, const struct ipc_messa
         if (json_length(q->query) > 0)
                 build_set(&b, "warnings", json_ref(q->query));
         call_reply_object(call, build_take(&b), fds, n_fds);
+}
+
+/* What was written before is still read; the worker then sees the end. */
+void process_close_stdin(struct process *p) {
+        if (p->stdin_fd >= 0)
+                (void)shutdown(p->stdin_fd, SHUT_RD);
+        p->stdin_fd = fd_close(p->stdin_fd);
 }
 
 /* Ending */
@@ -234,6 +246,7 @@ void process_exited(struct system *s, uint32_t pid, int32_t code) {
                 return;
         p->exited = true;
         p->code = code;
+        p->stdin_fd = fd_close(p->stdin_fd);
         struct call *call;
         while ((call = waiter_take(&p->waiters)))
                 wait_reply(p, call);
@@ -251,6 +264,7 @@ void process_all_lost(struct system *s) {
                         call_fail_with(call,
                                 s->exit_status ? s->exit_status : HCS_E_SYSTEM_ALREADY_STOPPED,
                                 "%s", s->exit_text);
+                p->stdin_fd = fd_close(p->stdin_fd);
                 if (p->handles == 0)
                         process_free(p);
         }

@@ -21,7 +21,8 @@ struct request *system_request_new(struct system *s, enum ipc_type type, struct 
                 .id = ++s->last_request,
                 .type = type,
                 .call = call,
-                .fds = {-1, -1, -1}};
+                .fds = {-1, -1, -1},
+                .stdin_fd = -1};
         s->requests = q;
         s->n_requests++;
         return q;
@@ -35,6 +36,7 @@ void system_request_free(struct system *s, struct request *q) {
         s->n_requests--;
         for (size_t i = 0; i < ARRAY_SIZE(q->fds); i++)
                 fd_close(q->fds[i]);
+        fd_close(q->stdin_fd);
         json_unref(q->query);
         free(q);
 }

@@ -31,6 +31,7 @@ struct process {
         uint32_t pid;
         bool exited;
         int32_t code;
+        int stdin_fd; /* the worker's end, to shut it; -1 */
         size_t handles;
         struct waiter *waiters;
 };
@@ -42,6 +43,7 @@ struct request {
         enum ipc_type type;
         struct call *call;
         int fds[3];         /* CREATE_PROCESS: the client's ends of stdin, stdout, stderr, or -1 */
+        int stdin_fd;       /* and the worker's end of stdin, or -1 */
         struct json *query; /* STATISTICS: the property query */
 };
 
@@ -131,6 +133,7 @@ void process_create(struct system *s, struct call *call, const struct hcs_proces
         struct json *warnings);
 void process_created(struct system *s, struct request *q, const struct ipc_message *done);
 struct process *process_find(struct system *s, uint32_t pid);
+void process_close_stdin(struct process *p);
 void process_exited(struct system *s, uint32_t pid, int32_t code);
 /* The system stopped: nothing of it runs any more. */
 void process_all_lost(struct system *s);

@@ -123,15 +123,18 @@ void verb_create_process(const struct method_args *a) {
                 process_create(a->system, a->call, process, warnings);
 }
 
+/* False: the call has failed. */
+static bool process_runs(const struct method_args *a) {
+        if (!a->process->exited)
+                return require_state(a, SYSTEM_RUNNING);
+        call_fail_with(
+                a->call, HCS_E_PROCESS_ALREADY_STOPPED, "process %u has ended", a->process->pid);
+        return false;
+}
+
 /* A message about a process that runs; NULL: the call has failed. */
 static struct request *process_request(const struct method_args *a, enum ipc_type type) {
-        if (a->process->exited) {
-                call_fail_with(a->call, HCS_E_PROCESS_ALREADY_STOPPED, "process %u has ended",
-                        a->process->pid);
-                return NULL;
-        }
-        return require_state(a, SYSTEM_RUNNING) ? system_request_new(a->system, type, a->call)
-                                                : NULL;
+        return process_runs(a) ? system_request_new(a->system, type, a->call) : NULL;
 }
 
 static void send_signal(const struct method_args *a, int32_t signal) {
@@ -161,6 +164,16 @@ void verb_terminate_process(const struct method_args *a) {
                 send_signal(a, SIGKILL);
 }
 
+static void close_handle(const struct method_args *a, const struct hcs_process_modify *modify) {
+        if (!modify->close_stdin) {
+                call_fail_with(a->call, HR_NOT_SUPPORTED,
+                        "$.CloseHandle.Handle: only StdIn can be closed from here");
+        } else if (process_runs(a)) {
+                process_close_stdin(a->process);
+                call_reply(a->call, NULL, NULL, 0);
+        }
+}
+
 void verb_modify_process(const struct method_args *a) {
         struct error e = {0};
         _cleanup_(json_unrefp) struct json *document = NULL;
@@ -174,20 +187,16 @@ void verb_modify_process(const struct method_args *a) {
                 call_fail(a->call, &e);
                 return;
         }
-        bool resize = modify.operation == HCS_PROCESS_CONSOLE_SIZE;
-        if (!resize && !modify.close_stdin) {
-                call_fail_with(a->call, HR_NOT_SUPPORTED,
-                        "$.CloseHandle.Handle: only StdIn can be closed from here");
+        if (modify.operation == HCS_PROCESS_CLOSE_HANDLE) {
+                close_handle(a, &modify);
                 return;
         }
-        enum ipc_type type = resize ? IPC_RESIZE_CONSOLE : IPC_CLOSE_STDIN;
-        struct request *q = process_request(a, type);
+        struct request *q = process_request(a, IPC_RESIZE_CONSOLE);
         if (!q)
                 return;
-        struct ipc_message m = {.type = type, .id = q->id, .pid = a->process->pid};
-        if (resize) {
-                m.console.rows = modify.rows;
-                m.console.columns = modify.columns;
-        }
+        struct ipc_message m = {.type = IPC_RESIZE_CONSOLE,
+                .id = q->id,
+                .pid = a->process->pid,
+                .console = {.rows = modify.rows, .columns = modify.columns}};
         worker_send(a->system->worker, &m, NULL, 0);
 }

@@ -59,7 +59,6 @@ static const struct sample samples[] = {
                             .console = true}}},
         {0, {.type = IPC_SIGNAL_PROCESS, .id = 8, .pid = 77, .signal = {.signal = 15}}},
         {0, {.type = IPC_RESIZE_CONSOLE, .id = 9, .pid = 77, .console = {.rows = 1, .columns = 2}}},
-        {0, {.type = IPC_CLOSE_STDIN, .id = 10, .pid = 77}},
         {0, {.type = IPC_STATISTICS, .id = 11}},
         {1, {.type = IPC_SAVE, .id = 12}},
         {1, {.type = IPC_HVSOCKET_DIAL,
