@@ -25,6 +25,7 @@ def cpu_seconds(pid):
 
 def percentile_99(c):
     """What a guest measures that leaves VMBus and comes back all the time, in microseconds."""
+    c.sock.settimeout(SECONDS + 60)
     system = c.start("measures", "life", f"p{SECONDS}")
     report = c.event("SystemCrashReport")["EventData"]["CrashParameters"]
     c.call("HcsWaitForComputeSystemExit", computeSystem=system)

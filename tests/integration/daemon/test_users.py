@@ -37,12 +37,8 @@ def test_jails_every_thread_of_a_live_worker():
     assert daemon.end() == 0
 
 
-@root
-def test_refuses_a_live_worker_paths_sockets_and_programs():
-    daemon = Private()
-    c = daemon.client
-    s = c.start("a")
-    pid = workers(daemon.process.pid)[0]
+def refuses_all(pid):
+    """What a worker may not do, asked for from inside."""
     with Injector(pid) as call:
         path = call.string("/etc/passwd")
         for name, number, args in [
@@ -56,6 +52,14 @@ def test_refuses_a_live_worker_paths_sockets_and_programs():
             result = call(number, *args)
             assert result == -errno.EPERM, f"{name}: {result}"
         assert call(39) > 0  # getpid still works: the way of asking does
+
+
+@root
+def test_refuses_a_live_worker_paths_sockets_and_programs():
+    daemon = Private()
+    c = daemon.client
+    s = c.start("a")
+    refuses_all(workers(daemon.process.pid)[0])
     c.call("HcsPauseComputeSystem", computeSystem=s)  # and the worker lives
     assert daemon.end() == 0
 
@@ -116,6 +120,19 @@ def test_acts_with_the_rights_of_its_caller():
         assert s["Uid"].split() == [str(NOBODY)] * 4, s["Uid"]
         assert s["Gid"].split() == [str(NOBODY)] * 4, s["Gid"]
         assert s["CapEff"] == s["CapBnd"] == "0" * 16
+    assert daemon.end() == 0
+
+
+@root
+def test_refuses_the_same_to_the_worker_of_an_unprivileged_caller():
+    daemon = Shared()
+    with Kernel() as kernel:
+        nobody = as_nobody(daemon)
+        system = nobody.start("a", kernel=kernel.public)
+        pid = workers(daemon.process.pid)[0]
+        assert status(pid)["Uid"].split()[0] == str(NOBODY)
+        refuses_all(pid)
+        nobody.call("HcsPauseComputeSystem", computeSystem=system)
     assert daemon.end() == 0
 
 
