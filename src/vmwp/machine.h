@@ -56,7 +56,8 @@ struct machine *machine_free(struct machine *machine);
 DEFINE_CLEANUP(struct machine, machine_free)
 
 _warn_unused_ int machine_start(struct machine *machine, struct error *e);
-/* Idempotent. */
+/* Both may be repeated. Resume is also what sets a restored machine going; nothing for one that was
+ * neither started nor restored, or that has stopped. */
 void machine_pause(struct machine *machine);
 void machine_resume(struct machine *machine);
 
@@ -76,8 +77,11 @@ void machine_hvsocket_answer(struct machine *machine, uint64_t token, int fd_con
 /* What the guest last wrote to COM1, without control characters, for texts of failures. */
 const char *machine_console_tail(struct machine *machine);
 
-/* Paused. RAM and all state to or from a regular file (vmwp/save.c). Restore is for a machine just
- * made with the same configuration. */
+/* RAM and all state to or from a regular file (docs/internals/save.md). Save: -EBUSY unless the
+ * machine is paused; a failure leaves an empty file. Restore is for a machine just made with the
+ * same configuration, -EBADMSG when the file is none, damaged or cut short; after a failure the
+ * machine is good only for machine_free(). Then the owner gives the hvsockets their programs again
+ * (hvsocket_reattach()) and calls machine_resume(). */
 _warn_unused_ int machine_save(struct machine *machine, int fd, struct error *e);
 _warn_unused_ int machine_restore(struct machine *machine, int fd, struct error *e);
 /* The state without RAM. */

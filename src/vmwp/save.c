@@ -3,11 +3,12 @@
  * the guest's memory was never touched. */
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "base/fd.h"
 #include "base/state.h"
 #include "vmwp/machine.h"
+#include "wire/hresult.h"
 
 #define SAVE_TAG STATE_TAG('S', 'B', 'S', 'V')
 enum {
@@ -26,6 +27,10 @@ struct save_header {
 static uint64_t ram_offset(uint64_t state_size) {
         uint64_t end = SAVE_HEADER_SIZE + state_size;
         return (end + GMEM_PAGE_SIZE - 1) / GMEM_PAGE_SIZE * GMEM_PAGE_SIZE;
+}
+
+static int write_at(int fd, const void *data, size_t size, uint64_t offset) {
+        return lseek(fd, (off_t)offset, SEEK_SET) < 0 ? -errno : fd_write_full(fd, data, size);
 }
 
 /* Copies what is allocated of `from` to `to`, both shifted. */
@@ -49,37 +54,49 @@ static int copy_sparse(int from, uint64_t from_offset, int to, uint64_t to_offse
                                 return (int)got;
                         if (got == 0)
                                 return -EBADMSG;
-                        if (pwrite(to, chunk, (size_t)got, (off_t)(to_offset + pos)) != got)
-                                return errno ? -errno : -EIO;
+                        int r = write_at(to, chunk, (size_t)got, to_offset + pos);
+                        if (r < 0)
+                                return r;
                         pos += (uint64_t)got;
                 }
         }
         return 0;
 }
 
-int machine_save(struct machine *machine, int fd, struct error *e) {
-        _cleanup_(wr_done) struct wr state = wr_new(SAVE_STATE_MAX);
+/* The header last: a file that was not finished is no saved state. */
+static int write_file(struct machine *machine, const struct wr *state, int fd) {
         struct gmem *gm = vmm_gmem(machine_vmm(machine));
-        int r = machine_save_state(machine, &state);
-        if (r < 0)
-                return error_set(e, r, 0, "saving the devices: %s", strerrordesc_np(-r));
+        uint64_t ram = ram_offset(state->size);
         uint8_t bytes[SAVE_HEADER_SIZE];
         struct wr header = wr_make(bytes, sizeof bytes);
         size_t mark = state_begin(&header, SAVE_TAG, SAVE_VERSION);
         wr_le32(&header, vmm_vps(machine_vmm(machine)));
         wr_le64(&header, gmem_size(gm));
-        wr_le64(&header, state.size);
+        wr_le64(&header, state->size);
         state_end(&header, mark);
-        uint64_t ram = ram_offset(state.size);
-        if (ftruncate(fd, 0) < 0 || ftruncate(fd, (off_t)(ram + gmem_size(gm))) < 0 ||
-                lseek(fd, 0, SEEK_SET) < 0)
-                return error_set(e, -errno, 0, "preparing the state file: %s", strerror(errno));
-        r = fd_write_full(fd, bytes, sizeof bytes);
+        if (ftruncate(fd, 0) < 0 || ftruncate(fd, (off_t)(ram + gmem_size(gm))) < 0)
+                return -errno;
+        int r = copy_sparse(gmem_fd(gm), 0, fd, ram, gmem_size(gm));
         if (r == 0)
-                r = fd_write_full(fd, state.data, state.size);
+                r = write_at(fd, state->data, state->size, SAVE_HEADER_SIZE);
         if (r == 0)
-                r = copy_sparse(gmem_fd(gm), 0, fd, ram, gmem_size(gm));
-        return r < 0 ? error_set(e, r, 0, "writing the state file: %s", strerrordesc_np(-r)) : 0;
+                r = write_at(fd, bytes, sizeof bytes, 0);
+        return r;
+}
+
+int machine_save(struct machine *machine, int fd, struct error *e) {
+        _cleanup_(wr_done) struct wr state = wr_new(SAVE_STATE_MAX);
+        int r = machine_save_state(machine, &state);
+        if (r == -EBUSY)
+                return error_set(e, r, HCS_E_INVALID_STATE,
+                        "only a machine that was started and is paused can be saved");
+        if (r < 0)
+                return error_set(e, r, 0, "saving the devices: %s", strerrordesc_np(-r));
+        r = write_file(machine, &state, fd);
+        if (r == 0)
+                return 0;
+        (void)!ftruncate(fd, 0);
+        return error_set(e, r, 0, "writing the state file: %s", strerrordesc_np(-r));
 }
 
 static int read_header(int fd, struct save_header *ret, struct error *e) {
@@ -103,12 +120,19 @@ int machine_restore(struct machine *machine, int fd, struct error *e) {
         int r = read_header(fd, &header, e);
         if (r < 0)
                 return r;
+        struct stat st;
+        if (fstat(fd, &st) < 0)
+                return error_set(e, -errno, 0, "looking at the state file: %s", strerror(errno));
         if (header.vps != vmm_vps(machine_vmm(machine)) || header.memory != gmem_size(gm))
                 return error_set(e, -EINVAL, 0,
-                        "the saved machine has %u processors and %llu MiB; the document must ask "
-                        "for "
-                        "the same",
+                        "the saved machine has %u processors and %llu MiB; the document must "
+                        "ask for the same",
                         header.vps, (unsigned long long)(header.memory >> 20));
+        if ((uint64_t)st.st_size != ram_offset(header.state_size) + header.memory)
+                return error_set(e, -EBADMSG, 0,
+                        "the state file is cut short or too long: %lld bytes instead of %llu",
+                        (long long)st.st_size,
+                        (unsigned long long)(ram_offset(header.state_size) + header.memory));
         _cleanup_free_ uint8_t *state = malloc(header.state_size);
         if (!state)
                 return error_set(e, -ENOMEM, 0, "not enough memory for the saved state");
