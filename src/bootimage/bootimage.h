@@ -41,8 +41,8 @@ _warn_unused_ int bootimage_probe(
 _warn_unused_ int bootimage_unpack(enum bootimage_format format, const void *data, size_t size,
         int out_fd, uint64_t limit, struct error *e);
 /* A descriptor of the ELF image of the kernel in kernel_fd: kernel_fd itself (duplicated) when it
- * is ELF, else the unpacked copy, kept in the cache directory under its content's name. The
- * decompressors run in a child that can do nothing else. */
+ * is ELF, else the unpacked copy, kept in the cache directory by the kernel's size, time and both
+ * ends. The decompressors run in a child that can do nothing else. */
 _warn_unused_ int bootimage_open_kernel(
         int kernel_fd, int cache_dir_fd, struct error *e, int *ret_elf_fd);
 /* The newest /boot/vmlinuz-VERSION that has /lib/modules/VERSION below `root` ("" for the host):
@@ -65,6 +65,10 @@ struct bootimage_entry {
         uint32_t major, minor; /* S_IFCHR */
 };
 
+struct bootimage_archive; /* while it is written */
+_warn_unused_ int bootimage_add(
+        struct bootimage_archive *archive, const struct bootimage_entry *entry, struct error *e);
+
 struct bootimage_initramfs {
         const struct bootimage_entry *entries;
         size_t n_entries;
@@ -73,6 +77,10 @@ struct bootimage_initramfs {
         const char *const *modules; /* names, NULL-terminated; dependencies are added */
         const char *module_list;    /* archive path of a text file with the modules' archive paths
                                      * in the order in which they must be loaded */
+        /* Adds what follows from the entries and costs time to find out. Called only when the
+         * archive is written, not when the cache has it. NULL: nothing. */
+        int (*more)(struct bootimage_archive *archive, void *ctx, struct error *e);
+        void *more_ctx;
 };
 
 /* Writes the archive (newc cpio, not compressed, reproducible) to out. */

@@ -13,27 +13,27 @@
 enum { ENTRIES_MAX = 65536 };
 
 /* The archive while it is written: which directories are in already, and the next inode. */
-struct archive {
+struct bootimage_archive {
         struct wr *out;
         char **dirs;
         size_t n_dirs;
         uint32_t inode;
 };
 
-static void archive_done(struct archive *a) {
+static void archive_done(struct bootimage_archive *a) {
         for (size_t i = 0; i < a->n_dirs; i++)
                 free(a->dirs[i]);
         free(a->dirs);
 }
 
-static bool archive_has_dir(const struct archive *a, const char *path, size_t n) {
+static bool archive_has_dir(const struct bootimage_archive *a, const char *path, size_t n) {
         for (size_t i = 0; i < a->n_dirs; i++)
                 if (strlen(a->dirs[i]) == n && memcmp(a->dirs[i], path, n) == 0)
                         return true;
         return false;
 }
 
-static int archive_dir(struct archive *a, const char *path, size_t n, uint32_t mode) {
+static int archive_dir(struct bootimage_archive *a, const char *path, size_t n, uint32_t mode) {
         if (archive_has_dir(a, path, n))
                 return 0;
         char **dirs = reallocarray(a->dirs, a->n_dirs + 1, sizeof *dirs);
@@ -48,7 +48,7 @@ static int archive_dir(struct archive *a, const char *path, size_t n, uint32_t m
         return 0;
 }
 
-static int archive_parents(struct archive *a, const char *path) {
+static int archive_parents(struct bootimage_archive *a, const char *path) {
         for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
                 int r = archive_dir(a, path, (size_t)(slash - path), S_IFDIR | 0755);
                 if (r < 0)
@@ -67,7 +67,8 @@ static int read_source(const char *path, char **ret, size_t *ret_size, struct er
         return 0;
 }
 
-static int archive_entry(struct archive *a, const struct bootimage_entry *entry, struct error *e) {
+int bootimage_add(
+        struct bootimage_archive *a, const struct bootimage_entry *entry, struct error *e) {
         int r = archive_parents(a, entry->path);
         if (r < 0)
                 return error_set(e, r, 0, "not enough memory");
@@ -168,14 +169,14 @@ static int modules_find(
 }
 
 static int archive_modules(
-        struct archive *a, const struct bootimage_initramfs *spec, struct error *e) {
+        struct bootimage_archive *a, const struct bootimage_initramfs *spec, struct error *e) {
         _cleanup_(module_list_done) struct module_list list = {0};
         int r = modules_find(spec, &list, e);
         struct wr text = wr_new(1 << 20);
         for (size_t i = 0; r == 0 && i < list.n; i++) {
                 const char *path = list.paths[i] + strlen(spec->module_root);
                 path += strspn(path, "/");
-                r = archive_entry(a,
+                r = bootimage_add(a,
                         &(struct bootimage_entry){
                                 .path = path, .mode = S_IFREG | 0644, .source = list.paths[i]},
                         e);
@@ -187,7 +188,7 @@ static int archive_modules(
         if (r == 0 && wr_error(&text) < 0)
                 r = error_set(e, wr_error(&text), 0, "the list of modules is too long");
         if (r == 0)
-                r = archive_entry(a,
+                r = bootimage_add(a,
                         &(struct bootimage_entry){.path = spec->module_list,
                                 .mode = S_IFREG | 0644,
                                 .text = (const char *)text.data},
@@ -201,9 +202,14 @@ int bootimage_write_initramfs(
         if (spec->n_entries > ENTRIES_MAX)
                 return error_set(
                         e, -E2BIG, 0, "more than %d entries for an initramfs", ENTRIES_MAX);
-        _cleanup_(archive_done) struct archive a = {.out = out};
+        _cleanup_(archive_done) struct bootimage_archive a = {.out = out};
         for (size_t i = 0; i < spec->n_entries; i++) {
-                int r = archive_entry(&a, &spec->entries[i], e);
+                int r = bootimage_add(&a, &spec->entries[i], e);
+                if (r < 0)
+                        return r;
+        }
+        if (spec->more) {
+                int r = spec->more(&a, spec->more_ctx, e);
                 if (r < 0)
                         return r;
         }

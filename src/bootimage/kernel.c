@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "bootimage/bootimage.h"
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -141,45 +142,31 @@ static int unpack_in_child(const struct bootimage_payload *payload, const uint8_
                 (unsigned)status);
 }
 
-static int unpack_cached(const struct bootimage_payload *payload, const uint8_t *image, size_t size,
-        int cache_dir_fd, struct error *e, int *ret) {
-        char name[CACHE_NAME_MAX];
-        int r = cache_name("kernel", image, size, name);
-        if (r < 0)
-                return error_set(e, r, 0, "hashing the kernel: %s", strerrordesc_np(-r));
-        int fd = openat(cache_dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        if (fd >= 0) {
-                *ret = fd;
-                return 0;
-        }
-        _cleanup_(cache_file_done) struct cache_file file = CACHE_FILE_NONE;
-        r = cache_create(cache_dir_fd, &file, e);
-        if (r < 0)
-                return r;
-        r = unpack_in_child(payload, image, file.fd, e);
-        if (r < 0)
-                return r;
-        r = cache_publish(&file, name, e);
-        if (r < 0)
-                return r;
-        *ret = openat(cache_dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        if (*ret < 0)
-                return error_set(e, -errno, 0, "opening the unpacked kernel in the cache: %s",
-                        strerror(errno));
-        return 0;
+/* The name of a kernel's unpacked copy. To hash all of the file would take longer than anything
+ * else before the machine runs. Its version and build stand at its beginning, its checksum or
+ * signature at its end. */
+static int unpacked_name(
+        int kernel_fd, const struct stat *st, struct error *e, char ret[CACHE_NAME_MAX]) {
+        enum { END = 4096 };
+        uint8_t key[2 * END + 24] = {0};
+        uint64_t size = (uint64_t)st->st_size;
+        const le64 numbers[] = {le64_make(size), le64_make((uint64_t)st->st_mtim.tv_sec),
+                le64_make((uint64_t)st->st_mtim.tv_nsec)};
+        static_assert(sizeof numbers + 2 * END == sizeof key, "room for all");
+        memcpy(key + 2 * END, numbers, sizeof numbers);
+        ssize_t n = fd_pread_full(kernel_fd, key, END, 0);
+        if (n >= 0)
+                n = fd_pread_full(kernel_fd, key + END, END, size > END ? size - END : 0);
+        if (n < 0)
+                return error_set(e, (int)n, 0, "reading: %s", strerrordesc_np((int)-n));
+        int r = cache_name("kernel", key, sizeof key, ret);
+        return r < 0 ? error_set(e, r, 0, "hashing the kernel: %s", strerrordesc_np(-r)) : 0;
 }
 
-int bootimage_open_kernel(int kernel_fd, int cache_dir_fd, struct error *e, int *ret_elf_fd) {
-        struct stat st;
-        if (fstat(kernel_fd, &st) < 0)
-                return error_set(e, -errno, 0, "%s", strerror(errno));
-        if (!S_ISREG(st.st_mode))
-                return error_set(e, -EINVAL, 0, "not a regular file");
-        if (st.st_size < 4 || st.st_size > BOOTIMAGE_KERNEL_MAX)
-                return error_set(e, -EINVAL, 0, "not a kernel: %lld bytes", (long long)st.st_size);
-        size_t size = (size_t)st.st_size;
+static int unpack_into_cache(int kernel_fd, const char *name, int cache_dir_fd, struct error *e) {
         /* A private copy, not a mapping: the file may change or shrink while we look at it. */
         _cleanup_free_ char *image = NULL;
+        size_t size = 0;
         if (lseek(kernel_fd, 0, SEEK_SET) < 0)
                 return error_set(e, -errno, 0, "%s", strerror(errno));
         int r = fd_read_file(kernel_fd, BOOTIMAGE_KERNEL_MAX, &image, &size);
@@ -189,9 +176,51 @@ int bootimage_open_kernel(int kernel_fd, int cache_dir_fd, struct error *e, int 
         r = bootimage_probe(image, size, e, &payload);
         if (r < 0)
                 return r;
-        if (payload.format != BOOTIMAGE_ELF)
-                return unpack_cached(
-                        &payload, (const uint8_t *)image, size, cache_dir_fd, e, ret_elf_fd);
+        _cleanup_(cache_file_done) struct cache_file file = CACHE_FILE_NONE;
+        r = cache_create(cache_dir_fd, &file, e);
+        if (r < 0)
+                return r;
+        r = unpack_in_child(&payload, (const uint8_t *)image, file.fd, e);
+        return r < 0 ? r : cache_publish(&file, name, e);
+}
+
+static int open_unpacked(
+        int kernel_fd, const struct stat *st, int cache_dir_fd, struct error *e, int *ret) {
+        char name[CACHE_NAME_MAX];
+        int r = unpacked_name(kernel_fd, st, e, name);
+        if (r < 0)
+                return r;
+        int fd = openat(cache_dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0) {
+                r = unpack_into_cache(kernel_fd, name, cache_dir_fd, e);
+                if (r < 0)
+                        return r;
+                fd = openat(cache_dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        }
+        if (fd < 0)
+                return error_set(e, -errno, 0, "opening the unpacked kernel in the cache: %s",
+                        strerror(errno));
+        *ret = fd;
+        return 0;
+}
+
+int bootimage_open_kernel(int kernel_fd, int cache_dir_fd, struct error *e, int *ret_elf_fd) {
+        struct stat st;
+        uint8_t magic[4] = {0};
+        if (fstat(kernel_fd, &st) < 0)
+                return error_set(e, -errno, 0, "%s", strerror(errno));
+        if (!S_ISREG(st.st_mode))
+                return error_set(e, -EINVAL, 0, "not a regular file");
+        if (st.st_size < 4 || st.st_size > BOOTIMAGE_KERNEL_MAX)
+                return error_set(e, -EINVAL, 0, "not a kernel: %lld bytes", (long long)st.st_size);
+        ssize_t n = fd_pread_full(kernel_fd, magic, sizeof magic, 0);
+        if (n < 0)
+                return error_set(e, (int)n, 0, "reading: %s", strerrordesc_np((int)-n));
+        if (memcmp(magic,
+                    "\x7f"
+                    "ELF",
+                    sizeof magic) != 0)
+                return open_unpacked(kernel_fd, &st, cache_dir_fd, e, ret_elf_fd);
         int fd = fcntl(kernel_fd, F_DUPFD_CLOEXEC, 3);
         if (fd < 0)
                 return error_set(e, -errno, 0, "%s", strerror(errno));

@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include "bootimage/bootimage.h"
 
-enum { APPLETS_MAX = 512, FIXED_MAX = 64 };
+enum { ENTRIES_MAX = 64 };
 
 /* What the guest's kernel needs to talk to us; the rest comes with them. */
 static const char *const guest_modules[] = {"hv_vmbus", "hv_sock", "hv_utils", NULL};
@@ -53,11 +53,11 @@ static int find_program(const char *name, struct error *e, char ret[PATH_MAX]) {
 }
 
 /* busybox must run alone in the guest: the static one. */
-static int find_busybox(struct error *e, const char **ret) {
+static int find_busybox(struct error *e, char ret[PATH_MAX]) {
         static const char *const places[] = {"/bin/busybox", "/usr/bin/busybox"};
         for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
                 if (access(places[i], X_OK) == 0) {
-                        *ret = places[i];
+                        snprintf(ret, PATH_MAX, "%s", places[i]);
                         return 0;
                 }
         }
@@ -65,47 +65,48 @@ static int find_busybox(struct error *e, const char **ret) {
                 e, -ENOENT, 0, "there is no busybox for the guest; install busybox-static");
 }
 
-/* Its applets by their full paths, one per line. free() both. */
-static int list_applets(
-        const char *busybox, struct error *e, char **ret_text, char **lines, size_t *ret_n) {
+static int add_applet(struct bootimage_archive *archive, const char *path, struct error *e) {
+        static const char *const ours[] = {
+                "sbin/poweroff", "sbin/reboot", "sbin/init", "bin/busybox"};
+        for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
+                if (strcmp(path, ours[i]) == 0)
+                        return 0;
+        return bootimage_add(archive,
+                &(struct bootimage_entry){
+                        .path = path, .mode = S_IFLNK | 0777, .source = "/bin/busybox"},
+                e);
+}
+
+/* Busybox tells the full paths of its applets, one per line. */
+static int add_applets(struct bootimage_archive *archive, void *ctx, struct error *e) {
+        const char *busybox = ctx;
         char command[PATH_MAX + 16];
         snprintf(command, sizeof command, "%s --list-full", busybox);
         FILE *f = popen(command, "re");
         if (!f)
                 return error_set(e, -errno, 0, "%s: %s", busybox, strerror(errno));
-        char *text = NULL;
-        size_t capacity = 0;
-        ssize_t size = getdelim(&text, &capacity, 0, f);
-        if (pclose(f) != 0 || size <= 0) {
-                free(text);
-                return error_set(e, -EIO, 0, "%s --list-full failed", busybox);
+        _cleanup_free_ char *line = NULL;
+        size_t capacity = 0, n = 0;
+        int r = 0;
+        for (ssize_t size; r == 0 && (size = getline(&line, &capacity, f)) > 1; n++) {
+                line[size - 1] = 0;
+                r = add_applet(archive, line, e);
         }
-        size_t n = 0;
-        char *rest = text;
-        for (char *line; n < APPLETS_MAX && (line = strsep(&rest, "\n"));)
-                if (*line)
-                        lines[n++] = line;
-        *ret_text = text;
-        *ret_n = n;
-        return 0;
+        if ((pclose(f) != 0 || n == 0) && r == 0)
+                r = error_set(e, -EIO, 0, "%s --list-full failed", busybox);
+        return r;
 }
 
 static int make_initrd(
         const struct boot_files *files, const char *cache, struct error *e, char **ret) {
-        char agent[PATH_MAX];
-        const char *busybox = NULL;
-        _cleanup_free_ char *text = NULL;
-        char *applets[APPLETS_MAX];
-        size_t n_applets = 0;
+        char agent[PATH_MAX], busybox[PATH_MAX];
         int r = find_program("cexecsvc", e, agent);
         if (r == 0)
-                r = find_busybox(e, &busybox);
-        if (r == 0)
-                r = list_applets(busybox, e, &text, applets, &n_applets);
+                r = find_busybox(e, busybox);
         if (r < 0)
                 return r;
-        struct bootimage_entry entries[FIXED_MAX + APPLETS_MAX];
-        static_assert(ARRAY_SIZE(guest_tree) + 2 <= FIXED_MAX, "room for the fixed ones");
+        struct bootimage_entry entries[ENTRIES_MAX];
+        static_assert(ARRAY_SIZE(guest_tree) + 2 <= ENTRIES_MAX, "room for all");
         size_t n = 0;
         for (size_t i = 0; i < ARRAY_SIZE(guest_tree); i++)
                 entries[n++] = guest_tree[i];
@@ -113,22 +114,14 @@ static int make_initrd(
                 (struct bootimage_entry){.path = "init", .mode = S_IFREG | 0755, .source = agent};
         entries[n++] = (struct bootimage_entry){
                 .path = "bin/busybox", .mode = S_IFREG | 0755, .source = busybox};
-        for (size_t i = 0; i < n_applets; i++) {
-                bool ours = strcmp(applets[i], "sbin/poweroff") == 0 ||
-                            strcmp(applets[i], "sbin/reboot") == 0 ||
-                            strcmp(applets[i], "sbin/init") == 0 ||
-                            strcmp(applets[i], "bin/busybox") == 0;
-                if (!ours)
-                        entries[n++] = (struct bootimage_entry){.path = applets[i],
-                                .mode = S_IFLNK | 0777,
-                                .source = "/bin/busybox"};
-        }
         struct bootimage_initramfs spec = {.entries = entries,
                 .n_entries = n,
                 .module_root = "",
                 .kernel_version = files->version,
                 .modules = guest_modules,
-                .module_list = "etc/sandbar/modules"};
+                .module_list = "etc/sandbar/modules",
+                .more = add_applets,
+                .more_ctx = busybox};
         r = bootimage_cached_initramfs(&spec, cache, e, ret);
         return r < 0 ? error_prefix(e, r, "making the guest's initramfs") : 0;
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "../test.h"
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/fd.h"
 #include "bootimage/bootimage.h"
 
 static const struct bootimage_entry entries[] = {
@@ -126,7 +128,46 @@ START_TEST(an_archive_is_made_once_for_the_same_input) {
 }
 END_TEST
 
+static int more(struct bootimage_archive *archive, void *ctx, struct error *e) {
+        unsigned *calls = ctx;
+        ++*calls;
+        return bootimage_add(archive,
+                &(struct bootimage_entry){
+                        .path = "late", .mode = S_IFREG | 0644, .text = "what follows\n"},
+                e);
+}
+
+START_TEST(what_follows_is_asked_for_only_when_an_archive_is_written) {
+        char dir[] = "/tmp/test-initramfs-dir-XXXXXX";
+        ck_assert_ptr_nonnull(mkdtemp(dir));
+        unsigned calls = 0;
+        struct bootimage_initramfs spec = {.entries = entries,
+                .n_entries = 5,
+                .module_root = "",
+                .more = more,
+                .more_ctx = &calls};
+        struct error e = {0};
+        for (int i = 0; i < 2; i++) {
+                char *path, *data;
+                size_t size;
+                assert_ok(bootimage_cached_initramfs(&spec, dir, &e, &path));
+                ck_assert_uint_eq(calls, 1);
+                int fd = open(path, O_RDONLY | O_CLOEXEC);
+                ck_assert_int_ge(fd, 0);
+                assert_ok(fd_read_file(fd, 1 << 20, &data, &size));
+                ck_assert_ptr_nonnull(memmem(data, size, "what follows\n", 13));
+                close(fd);
+                if (i == 1)
+                        unlink(path);
+                free(data);
+                free(path);
+        }
+        ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
 TEST_MAIN("initramfs", cpio_reads_what_was_written_with_parents_made_once,
         the_same_input_gives_the_same_bytes, a_missing_source_is_named,
         modules_come_with_their_dependencies_in_load_order,
-        an_archive_is_made_once_for_the_same_input)
+        an_archive_is_made_once_for_the_same_input,
+        what_follows_is_asked_for_only_when_an_archive_is_written)

@@ -146,6 +146,35 @@ START_TEST(an_elf_kernel_is_taken_as_it_is) {
 }
 END_TEST
 
+START_TEST(another_kernel_is_not_taken_for_the_one_in_the_cache) {
+        size_t n = pack(BOOTIMAGE_GZIP);
+        struct wr image = bzimage(n, (uint32_t)n);
+        struct error e = {0};
+        char path[32], command[64];
+        int kernel = temp_file(image.data, image.size), dir = temp_dir(path);
+        ino_t seen[3];
+        for (int i = 0; i < 3; i++) {
+                const struct timespec times[2] = {{.tv_sec = 1}, {.tv_sec = i == 2 ? 2 : 1}};
+                int elf = -1;
+                struct stat st;
+                /* The first byte of the file is of no meaning to anybody. */
+                ck_assert_int_eq(pwrite(kernel, i == 1 ? "x" : "", 1, 0), 1);
+                assert_ok(futimens(kernel, times));
+                ck_assert_msg(bootimage_open_kernel(kernel, dir, &e, &elf) == 0, "%s", e.text);
+                fstat(elf, &st);
+                seen[i] = st.st_ino;
+                close(elf);
+        }
+        ck_assert_uint_ne(seen[0], seen[1]);
+        ck_assert_uint_ne(seen[0], seen[2]);
+        close(kernel);
+        close(dir);
+        snprintf(command, sizeof command, "rm -r %s", path);
+        ck_assert_int_eq(system(command), 0);
+        wr_done(&image);
+}
+END_TEST
+
 static void refuses(const struct wr *image) {
         struct error e = {0};
         char path[32];
@@ -243,7 +272,8 @@ START_TEST(picks_the_newest_kernel_that_has_modules) {
 END_TEST
 
 TEST_MAIN("kernel", unpacks_gzip, unpacks_xz, unpacks_zstd, unpacks_lz4,
-        an_elf_kernel_is_taken_as_it_is, a_payload_cut_short_is_refused_and_leaves_no_cache_entry,
+        an_elf_kernel_is_taken_as_it_is, another_kernel_is_not_taken_for_the_one_in_the_cache,
+        a_payload_cut_short_is_refused_and_leaves_no_cache_entry,
         a_flipped_payload_is_refused_where_the_format_has_a_checksum,
         names_what_is_wrong_with_a_file_that_is_no_kernel,
         the_limit_on_the_unpacked_size_holds_for_every_format,
