@@ -3,10 +3,12 @@
 
 import array
 import os
+import resource
 import socket
 import time
 
-from rpc import (HCS_E_OPERATION_PENDING, HR_OUTOFMEMORY, Client, Failed, Private, Shared, document)
+from rpc import (HCS_E_INVALID_JSON, HCS_E_OPERATION_PENDING, HR_OUTOFMEMORY, Client, Failed, Private,
+                 Shared, document)
 from test_protocol import fails
 
 LINE_MAX = 1 << 20
@@ -48,6 +50,22 @@ def test_takes_the_longest_line_and_no_longer():
         pass
     closes(c)
     still_serves(daemon)
+    assert daemon.end() == 0
+
+
+def test_refuses_deep_nesting():
+    daemon = Private()
+    c = daemon.client
+    for opening, closing in [(b"[", b"]"), (b'{"a":', b"}")]:
+        n = (LINE_MAX - 64) // (len(opening) + len(closing))
+        for line in [opening * n + b"1" + closing * n, opening * n,
+                     b'{"jsonrpc":"2.0","id":1,"method":"HcsEnumerateComputeSystems","params":'
+                     + opening * 10000 + b"1" + closing * 10000 + b"}"]:
+            c.raw(line)
+            assert c.receive()["error"]["code"] == -32700
+        text = (opening * 10000 + b"1" + closing * 10000).decode()
+        fails(HCS_E_INVALID_JSON, c, "HcsCreateComputeSystem", id="a", configuration=text)
+    assert c.call("HcsEnumerateComputeSystems") == {"resultDocument": []}
     assert daemon.end() == 0
 
 
@@ -112,11 +130,13 @@ def test_serves_while_ten_thousand_connections_say_nothing():
     patient = daemon.connect()
     patient.call("HcsEnumerateComputeSystems")
     silent = []
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     for i in range(10000):
         sock = socket.socket(socket.AF_UNIX)
         sock.connect(daemon.path)
         silent.append(sock)
-        if len(silent) > 500:
+        if len(silent) > hard - 100:
             silent.pop(0).close()
         if i % 1000 == 999:
             still_serves(daemon)
@@ -124,6 +144,7 @@ def test_serves_while_ten_thousand_connections_say_nothing():
     assert open_fds(daemon.process.pid) < CONNECTIONS_UID_MAX + 32
     for sock in silent:
         sock.close()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     still_serves(daemon)
     assert daemon.end() == 0
 
