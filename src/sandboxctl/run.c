@@ -17,9 +17,8 @@
 
 enum { RUN_CPUS_DEFAULT = 2, RUN_CPUS_MAX = 64, RUN_MEMORY_DEFAULT = 2048, RUN_MEMORY_MIN = 128 };
 
-/* panic=-1: a crashed guest does not linger. pci=off: there is no PCI to look for, and the kernel
- * calls that an error. */
-static const char run_cmdline[] = "console=ttyS0 quiet panic=-1 pci=off rdinit=/init";
+/* panic=-1: a crashed guest does not linger. */
+static const char run_cmdline[] = "console=ttyS0 quiet panic=-1 rdinit=/init";
 
 struct run_options {
         const char *file, *kernel, *socket;

@@ -39,7 +39,8 @@ enum {
         PORT_PM1_EVENT = 0x600,
         PORT_PM1_CONTROL = 0x604,
         PORT_PM_TIMER = 0x608,
-        PORT_RESET = 0xcf9,
+        PORT_PCI = 0xcf8,
+        PORT_RESET = 0xcf9, /* within PCI's */
 };
 
 /* Interrupt lines of the I/O APIC. */

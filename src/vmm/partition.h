@@ -19,6 +19,7 @@
 #include "vmm/hv.h"
 #include "vmm/ioapic.h"
 #include "vmm/kvm.h"
+#include "vmm/pci.h"
 #include "vmm/rtc.h"
 #include "vmm/uart.h"
 #include "vmm/vmm.h"
@@ -80,6 +81,7 @@ struct vmm {
         struct ioapic ioapic;
         struct uart uart;
         struct rtc rtc;
+        struct pci pci;
         struct acpi_pm pm;
         int power_request; /* enum vmm_event_type asked for by a device, or -1 */
 

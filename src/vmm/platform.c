@@ -82,6 +82,7 @@ void platform_reset(struct vmm *vmm) {
         uart_init(&vmm->uart, &uart_ops, vmm);
         rtc_init(&vmm->rtc, wall_clock, NULL);
         acpi_pm_init(&vmm->pm, &pm_ops, vmm);
+        pci_init(&vmm->pci, &acpi_pm_reset_ops, &vmm->pm);
         vmm->power_request = -1;
 }
 
@@ -98,7 +99,7 @@ int platform_init(struct vmm *vmm) {
                 {BUS_PIO, PORT_PM1_EVENT, 4, &acpi_pm_event_ops, &vmm->pm},
                 {BUS_PIO, PORT_PM1_CONTROL, 2, &acpi_pm_control_ops, &vmm->pm},
                 {BUS_PIO, PORT_PM_TIMER, 4, &acpi_pm_timer_ops, &vmm->pm},
-                {BUS_PIO, PORT_RESET, 1, &acpi_pm_reset_ops, &vmm->pm},
+                {BUS_PIO, PORT_PCI, PCI_PORTS, &pci_bus_ops, &vmm->pci},
                 {BUS_MMIO, LAYOUT_IOAPIC, LAYOUT_IOAPIC_SIZE, &ioapic_bus_ops, &vmm->ioapic},
         };
         for (size_t i = 0; i < ARRAY_SIZE(map); i++) {
@@ -155,6 +156,7 @@ void platform_save(struct vmm *vmm, struct wr *wr) {
         uart_save(&vmm->uart, wr);
         rtc_save(&vmm->rtc, wr);
         acpi_pm_save(&vmm->pm, wr);
+        pci_save(&vmm->pci, wr);
 }
 
 int platform_restore(struct vmm *vmm, struct rd *rd) {
@@ -165,5 +167,7 @@ int platform_restore(struct vmm *vmm, struct rd *rd) {
                 r = rtc_restore(&vmm->rtc, rd);
         if (r == 0)
                 r = acpi_pm_restore(&vmm->pm, rd);
+        if (r == 0)
+                r = pci_restore(&vmm->pci, rd);
         return r;
 }
