@@ -94,6 +94,18 @@ static void handle_reply(
         pending_finish(client, p, &reply);
 }
 
+static void handle_notification(struct client *client, const char *method,
+        const struct json *params, int *fds, size_t n_fds) {
+        const struct client_ops *ops = client->ops;
+        if (strcmp(method, "SandbarHvSocketAccept") == 0 && n_fds == 1 && ops && ops->accept) {
+                ops->accept(client->ctx, params, fds[0]);
+                return;
+        }
+        io_msg_close_fds(fds, n_fds);
+        if (ops && ops->event)
+                ops->event(client->ctx, method, params);
+}
+
 static int on_line(void *ctx, const char *text, size_t size, int *fds, size_t n_fds) {
         struct client *client = ctx;
         _cleanup_(json_unrefp) struct json *message = NULL;
@@ -108,9 +120,7 @@ static int on_line(void *ctx, const char *text, size_t size, int *fds, size_t n_
         if (!method) {
                 handle_reply(client, message, fds, n_fds);
         } else {
-                io_msg_close_fds(fds, n_fds);
-                if (client->ops && client->ops->event)
-                        client->ops->event(client->ctx, method, json_get(message, "params"));
+                handle_notification(client, method, json_get(message, "params"), fds, n_fds);
         }
         client->busy = false;
         if (client->freed)

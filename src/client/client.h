@@ -47,6 +47,9 @@ void client_options_init(struct client_options *ret, enum client_daemon daemon);
 struct client_ops {
         /* A notification: HcsEvent and its params. Optional. */
         void (*event)(void *ctx, const char *method, const struct json *params);
+        /* A guest dialled a service that SandbarHvSocketBind bound; fd, a connected stream, belongs
+         * to the callee. Optional. */
+        void (*accept)(void *ctx, const struct json *params, int fd);
         /* The daemon is gone; calls that waited have failed with HCS_E_SERVICE_DISCONNECT. Not
          * called by client_free(). Optional. The callee may free the client. */
         void (*closed)(void *ctx, int r);

@@ -138,6 +138,7 @@ void conn_close_handle(struct conn *conn, struct handle *h) {
                 at = &(*at)->next;
         *at = h->next;
         conn->n_handles--;
+        binding_drop(h->system, h);
         if (h->process)
                 process_unref_handle(h->process);
         else
@@ -145,10 +146,16 @@ void conn_close_handle(struct conn *conn, struct handle *h) {
         free(h);
 }
 
-void conn_send_event_to(struct conn *conn, const struct handle *handle, const char *type,
-        const char *message, struct json *data_consume) {
+void conn_notify(struct conn *conn, const char *method, struct json *params_consume, const int *fds,
+        size_t n_fds) {
         _cleanup_free_ char *text = NULL;
         size_t n = 0;
+        int r = rpc_format_notification(method, params_consume, &text, &n);
+        send_formatted(conn, r, text, n, fds, n_fds);
+}
+
+void conn_send_event_to(struct conn *conn, const struct handle *handle, const char *type,
+        const char *message, struct json *data_consume) {
         struct build b = build_new();
         build_string(&b, "SystemId", handle->system->id);
         build_u64(&b, handle->process ? "process" : "computeSystem", handle->number);
@@ -156,9 +163,7 @@ void conn_send_event_to(struct conn *conn, const struct handle *handle, const ch
         build_set(&b, "EventData", data_consume ? data_consume : json_new_null());
         if (message)
                 build_string(&b, "Message", message);
-        struct json *params = build_take(&b);
-        int r = rpc_format_notification("HcsEvent", params, &text, &n);
-        send_formatted(conn, r, text, n, NULL, 0);
+        conn_notify(conn, "HcsEvent", build_take(&b), NULL, 0);
 }
 
 void conn_send_event(struct vmcompute *vc, struct system *system, struct process *process,

@@ -67,6 +67,9 @@ _warn_unused_ int conn_add_handle(
         struct conn *conn, struct system *system, struct process *process, struct handle **ret);
 struct handle *conn_find_handle(struct conn *conn, uint64_t number);
 void conn_close_handle(struct conn *conn, struct handle *handle);
+/* A notification; params are consumed, fds are duplicated. */
+void conn_notify(struct conn *conn, const char *method, struct json *params_consume, const int *fds,
+        size_t n_fds);
 /* One handle is told, whether it asked or not. data is consumed. */
 void conn_send_event_to(struct conn *conn, const struct handle *handle, const char *type,
         const char *message, struct json *data_consume);

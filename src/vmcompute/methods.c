@@ -251,6 +251,10 @@ static const struct method methods[] = {
         {"HcsCreateProcess", METHOD_ON_SYSTEM, verb_create_process, {"processParameters"}},
         {"HcsOpenProcess", METHOD_ON_SYSTEM, hcs_open_process, {"processId", "requestedAccess"}},
 
+        {"SandbarHvSocketBind", METHOD_ON_SYSTEM, verb_hvsocket_bind, {"serviceId"}},
+        {"SandbarHvSocketConnect", METHOD_ON_SYSTEM, verb_hvsocket_connect,
+                {"serviceId", "timeoutMs"}},
+
         {"HcsCloseProcess", METHOD_ON_PROCESS, hcs_close_handle, {0}},
         {"HcsSignalProcess", METHOD_ON_PROCESS, verb_signal, {"options"}},
         {"HcsTerminateProcess", METHOD_ON_PROCESS, verb_terminate_process, {"options"}},

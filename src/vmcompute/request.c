@@ -122,6 +122,9 @@ void system_done(struct system *s, const struct ipc_message *m) {
                 process_created(s, q, m);
                 system_request_free(s, q);
                 return;
+        case IPC_HVSOCKET_DIAL:
+                system_dialled(s, q);
+                return;
         case IPC_START:
         case IPC_RESUME:
                 s->state = SYSTEM_RUNNING;

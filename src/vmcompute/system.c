@@ -95,6 +95,9 @@ static void on_worker_message(void *ctx, const struct ipc_message *m) {
         case IPC_CRASH_REPORT:
                 system_crash_report(s, m);
                 break;
+        case IPC_HVSOCKET_ASK:
+                system_asked(s, m);
+                break;
         case IPC_NOTICE:
                 /* Each restart of the guest is one. */
                 if (log_enabled(LOG_DEBUG) || log_allow(&s->notices))
@@ -249,6 +252,7 @@ void system_free(struct system *s) {
         while (s->requests)
                 system_request_free(s, s->requests);
         process_free_all(s);
+        binding_drop(s, NULL);
         hcs_system_free(s->document);
         json_unref(s->warnings);
 #ifdef SANDBAR_LEAK

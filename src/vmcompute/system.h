@@ -36,13 +36,22 @@ struct process {
         struct waiter *waiters;
 };
 
+/* A service that a client serves to the guest, until its handle is closed. */
+struct binding {
+        struct binding *next;
+        struct guid service;
+        struct conn *conn;
+        const struct handle *handle;
+};
+
 /* What a DONE of the worker will answer. */
 struct request {
         struct request *next;
         uint32_t id;
         enum ipc_type type;
         struct call *call;
-        int fds[3];         /* CREATE_PROCESS: the client's ends of stdin, stdout, stderr, or -1 */
+        int fds[3];         /* CREATE_PROCESS: the client's ends of stdin, stdout, stderr, or -1;
+                               HVSOCKET_DIAL: [0] the client's end */
         int stdin_fd;       /* and the worker's end of stdin, or -1 */
         struct json *query; /* STATISTICS: the property query */
 };
@@ -71,6 +80,8 @@ struct system {
         uint32_t last_request;
         struct process *processes; /* newest first */
         struct waiter *waiters;
+        struct binding *bindings;
+        size_t n_bindings;
 
         bool guest_connected;
         uint32_t guest_protocol;
@@ -142,6 +153,14 @@ void process_unref_handle(struct process *p);
 _warn_unused_ int process_status(const struct process *p, struct json **ret);
 void process_wait(struct process *p, struct call *call, uint32_t timeout_ms);
 void process_free_all(struct system *s);
+
+/* sockets.c */
+/* Of one handle, or all with NULL. */
+void binding_drop(struct system *s, const struct handle *handle);
+/* A guest dials. */
+void system_asked(struct system *s, const struct ipc_message *m);
+/* The guest's end is connected. */
+void system_dialled(struct system *s, struct request *q);
 
 /* wait.c */
 #define SYSTEM_WAIT_INFINITE 0xffffffffu

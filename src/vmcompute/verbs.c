@@ -6,7 +6,7 @@
 #include "vmcompute/system.h"
 #include "wire/hresult.h"
 
-static bool require_state(const struct method_args *a, enum system_state state) {
+bool verb_require_state(const struct method_args *a, enum system_state state) {
         const struct system *s = a->system;
         if (s->state == SYSTEM_STOPPED)
                 call_fail_with(a->call, HCS_E_SYSTEM_ALREADY_STOPPED, "\"%s\" has stopped: %s",
@@ -44,22 +44,22 @@ static bool no_options(const struct method_args *a) {
 }
 
 void verb_start(const struct method_args *a) {
-        if (no_options(a) && require_state(a, SYSTEM_CREATED))
+        if (no_options(a) && verb_require_state(a, SYSTEM_CREATED))
                 system_request(a->system, IPC_START, a->call);
 }
 
 void verb_pause(const struct method_args *a) {
-        if (accept_document(a, "options", HCS_DOC_PAUSE) && require_state(a, SYSTEM_RUNNING))
+        if (accept_document(a, "options", HCS_DOC_PAUSE) && verb_require_state(a, SYSTEM_RUNNING))
                 system_request(a->system, IPC_PAUSE, a->call);
 }
 
 void verb_resume(const struct method_args *a) {
-        if (no_options(a) && require_state(a, SYSTEM_PAUSED))
+        if (no_options(a) && verb_require_state(a, SYSTEM_PAUSED))
                 system_request(a->system, IPC_RESUME, a->call);
 }
 
 void verb_crash(const struct method_args *a) {
-        if (accept_document(a, "options", HCS_DOC_CRASH) && require_state(a, SYSTEM_RUNNING))
+        if (accept_document(a, "options", HCS_DOC_CRASH) && verb_require_state(a, SYSTEM_RUNNING))
                 system_request(a->system, IPC_CRASH, a->call);
 }
 
@@ -83,7 +83,7 @@ void verb_shutdown(const struct method_args *a) {
                 call_fail(a->call, &e);
                 return;
         }
-        if (!require_state(a, SYSTEM_RUNNING))
+        if (!verb_require_state(a, SYSTEM_RUNNING))
                 return;
         struct request *q = system_request_new(a->system, IPC_SHUTDOWN, a->call);
         if (!q)
@@ -109,7 +109,7 @@ void verb_create_process(const struct method_args *a) {
                 call_fail(a->call, &e);
                 return;
         }
-        if (!require_state(a, SYSTEM_RUNNING))
+        if (!verb_require_state(a, SYSTEM_RUNNING))
                 return;
         if (!a->system->document->guest_connection)
                 call_fail_with(a->call, HR_NOT_SUPPORTED,
@@ -126,7 +126,7 @@ void verb_create_process(const struct method_args *a) {
 /* False: the call has failed. */
 static bool process_runs(const struct method_args *a) {
         if (!a->process->exited)
-                return require_state(a, SYSTEM_RUNNING);
+                return verb_require_state(a, SYSTEM_RUNNING);
         call_fail_with(
                 a->call, HCS_E_PROCESS_ALREADY_STOPPED, "process %u has ended", a->process->pid);
         return false;

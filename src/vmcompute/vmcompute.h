@@ -18,6 +18,7 @@ enum {
         VMCOMPUTE_CALLS_MAX = 256,           /* without an answer yet, of one connection */
         VMCOMPUTE_HANDLES_MAX = 1024,        /* of one connection */
         VMCOMPUTE_SYSTEMS_UID_MAX = 128,
+        VMCOMPUTE_BINDINGS_MAX = 64,   /* hvsocket services of one system that clients serve */
         VMCOMPUTE_PROCESSES_MAX = 512, /* of one system, ended ones with open handles included */
         VMCOMPUTE_ID_MAX = 128,        /* bytes of a system's id, with NUL */
 };

@@ -3,7 +3,7 @@
 # cycles; and the same with a leak built in, which has to be found.
 . tests/integration/lib.sh
 
-guests='tests/guest/guest-hello tests/guest/guest-life tests/guest/guest-platform'
+guests='tests/guest/guest-hello tests/guest/guest-life tests/guest/guest-platform tests/guest/guest-hvsocket'
 # shellcheck disable=SC2086
 ninja --quiet -C build/gcc $guests >/dev/null || failures=1
 tests/integration/daemon/run || failures=1

@@ -90,7 +90,15 @@ static void on_closed(void *ctx, int r) {
         closed++;
 }
 
-static const struct client_ops ops = {.event = on_event, .closed = on_closed};
+static uint64_t accepted_tag;
+static void on_accept(void *ctx, const struct json *params, int fd) {
+        (void)ctx;
+        ck_assert_str_eq(json_get_string(params, "serviceId", ""), "s");
+        ck_assert_int_eq(read(fd, &accepted_tag, 8), 8);
+        close(fd);
+}
+
+static const struct client_ops ops = {.event = on_event, .accept = on_accept, .closed = on_closed};
 
 static void begin(void) {
         calls = events = closed = 0;
@@ -261,6 +269,23 @@ START_TEST(hands_events_over_also_while_it_waits) {
 }
 END_TEST
 
+START_TEST(hands_a_guests_connection_over) {
+        begin();
+        static const char text[] = "{\"jsonrpc\":\"2.0\",\"method\":\"SandbarHvSocketAccept\","
+                                   "\"params\":{\"serviceId\":\"s\"}}";
+        int fd = eventfd(6, EFD_CLOEXEC);
+        serve(text, sizeof text - 1, &fd, 1);
+        turn(3);
+        ck_assert_uint_eq(accepted_tag, 6);
+        ck_assert_uint_eq(events, 0);
+        serve(text, sizeof text - 1, NULL, 0); /* without one it is an event like any other */
+        turn(3);
+        ck_assert_uint_eq(events, 1);
+        close(fd);
+        end();
+}
+END_TEST
+
 static void wait_inside(void *ctx, const struct client_reply *reply) {
         (void)reply;
         struct error e = {0};
@@ -349,5 +374,6 @@ TEST_MAIN("client", waits_for_an_answer, gives_descriptors_to_who_wants_them,
         an_error_keeps_its_hresult_and_text, gives_up_in_time_and_drops_the_late_answer,
         calls_back_once_each, fails_what_waits_when_the_daemon_is_gone,
         waits_for_as_many_answers_as_it_says, hands_events_over_also_while_it_waits,
-        does_not_wait_inside_a_callback, leaves_a_daemon_that_talks_nonsense, says_where_it_looked,
+        hands_a_guests_connection_over, does_not_wait_inside_a_callback,
+        leaves_a_daemon_that_talks_nonsense, says_where_it_looked,
         sweep_of_faults_sends_nothing_or_all, sweep_of_faults_answers_or_closes)
