@@ -155,6 +155,11 @@ int guest_payload(void) {
         case 'u':
                 undefined_for_good();
                 break;
+        case 'v': /* only where KVM has hardware: an interpreting one spins on it in the kernel */
+                guest_printf("ready\n");
+                for (;;)
+                        __asm__ volatile("vmmcall" ::: "rax", "memory");
+                break;
         case '9':
                 outb(0xcf9, 6);
                 return 3;
