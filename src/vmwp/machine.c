@@ -11,7 +11,10 @@
 #include "vmwp/bus.h"
 #include "wire/hresult.h"
 
-enum { MACHINE_SHUTDOWN_ANSWER_MS = 5000 };
+enum {
+        MACHINE_SHUTDOWN_ANSWER_MS = 5000,
+        MACHINE_RESTARTS = 1 << VMM_EVENT_RESET | 1 << VMM_EVENT_TRIPLE_FAULT,
+};
 
 struct machine {
         struct io_loop *loop;
@@ -153,9 +156,13 @@ static void on_wake(void *ctx) {
         static const enum vmm_event_type order[] = {VMM_EVENT_CRASH, VMM_EVENT_FAILED,
                 VMM_EVENT_POWER_OFF, VMM_EVENT_RESET, VMM_EVENT_TRIPLE_FAULT};
         for (size_t i = 0; i < ARRAY_SIZE(order) && !m->stopped; i++) {
+                uint32_t bit = 1u << order[i];
+                /* A machine that the owner has paused ends, but does not start again. */
+                if ((bit & MACHINE_RESTARTS) && !m->running)
+                        continue;
                 pthread_mutex_lock(&m->lock);
-                bool set = m->pending & 1u << order[i];
-                m->pending &= ~(1u << order[i]);
+                bool set = m->pending & bit;
+                m->pending &= ~bit;
                 struct vmm_event event = m->events[order[i]];
                 pthread_mutex_unlock(&m->lock);
                 if (set)
@@ -340,6 +347,7 @@ void machine_resume(struct machine *m) {
         vmbus_resume(m->vmbus);
         vmm_resume(m->vmm);
         ic_timesync(m->ic);
+        io_event_set(m->wake); /* a restart that waited */
 }
 
 void machine_nmi(struct machine *m) {
@@ -419,9 +427,14 @@ enum { MACHINE_STATE_VERSION = 1 };
 #define MACHINE_STATE_TAG STATE_TAG('M', 'A', 'C', 'H')
 
 int machine_save_state(struct machine *m, struct wr *wr) {
-        if (!m->loaded || m->running || m->stopped)
+        pthread_mutex_lock(&m->lock);
+        uint32_t pending = m->pending;
+        pthread_mutex_unlock(&m->lock);
+        /* One that has ended without the loop's knowledge is stopped all the same. */
+        if (!m->loaded || m->running || m->stopped || (pending & ~(uint32_t)MACHINE_RESTARTS))
                 return -EBUSY;
         size_t mark = state_begin(wr, MACHINE_STATE_TAG, MACHINE_STATE_VERSION);
+        wr_u8(wr, pending != 0); /* a restart is due */
         int r = vmm_save(m->vmm, wr);
         if (r == 0)
                 r = vmbus_save(m->vmbus, wr);
@@ -437,7 +450,12 @@ int machine_restore_state(struct machine *m, struct rd *rd, struct error *e) {
         struct rd body;
         if (state_open(rd, MACHINE_STATE_TAG, MACHINE_STATE_VERSION, NULL, &body) < 0)
                 return error_set(e, -EBADMSG, 0, "the saved state is not one of this version");
-        int r = vmm_restore(m->vmm, &body, e);
+        uint8_t restart;
+        int r = rd_u8(&body, &restart);
+        if (r == 0 && restart > 1)
+                r = -EBADMSG;
+        if (r == 0)
+                r = vmm_restore(m->vmm, &body, e);
         if (r == 0)
                 r = vmbus_restore(m->vmbus, &body);
         if (r == 0)
@@ -448,6 +466,8 @@ int machine_restore_state(struct machine *m, struct rd *rd, struct error *e) {
                 r = rd_end(&body);
         if (r < 0)
                 return error_set(e, r, 0, "the saved state is damaged: %s", strerrordesc_np(-r));
+        if (restart)
+                on_vmm_event(m, &(struct vmm_event){.type = VMM_EVENT_RESET});
         m->loaded = true;
         return 0;
 }

@@ -78,10 +78,10 @@ void machine_hvsocket_answer(struct machine *machine, uint64_t token, int fd_con
 const char *machine_console_tail(struct machine *machine);
 
 /* RAM and all state to or from a regular file (docs/internals/save.md). Save: -EBUSY unless the
- * machine is paused; a failure leaves an empty file. Restore is for a machine just made with the
- * same configuration, -EBADMSG when the file is none, damaged or cut short; after a failure the
- * machine is good only for machine_free(). Then the owner gives the hvsockets their programs again
- * (hvsocket_reattach()) and calls machine_resume(). */
+ * machine is paused; after a failure the file is as it was, or empty. Restore is for a machine just
+ * made with the same configuration, -EBADMSG when the file is none, damaged or cut short; after a
+ * failure the machine is good only for machine_free(). Then the owner gives the hvsockets their
+ * programs again (hvsocket_reattach()) and calls machine_resume(). */
 _warn_unused_ int machine_save(struct machine *machine, int fd, struct error *e);
 _warn_unused_ int machine_restore(struct machine *machine, int fd, struct error *e);
 /* The state without RAM. */
