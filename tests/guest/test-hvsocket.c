@@ -40,7 +40,8 @@ static uint16_t on_message(void *ctx, uint32_t vp, uint32_t connection_id, uint3
 static void on_slot_free(void *ctx, uint32_t vp, uint8_t sint) {
         struct host *h = ctx;
         (void)vp;
-        bus_slot_free(h->vmbus, sint);
+        (void)sint;
+        bus_slot_free(h->vmbus);
 }
 
 /* The host's programs */

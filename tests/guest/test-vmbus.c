@@ -76,7 +76,8 @@ static uint16_t on_message(void *ctx, uint32_t vp, uint32_t connection_id, uint3
 
 static void on_slot_free(void *ctx, uint32_t vp, uint8_t sint) {
         (void)vp;
-        bus_slot_free(((struct host *)ctx)->vmbus, sint);
+        (void)sint;
+        bus_slot_free(((struct host *)ctx)->vmbus);
 }
 
 static const struct vmm_ops guest_ops = {
