@@ -46,8 +46,8 @@ void io_timer_arm(struct io_timer *timer, uint64_t delay_ns, uint64_t period_ns)
 void io_timer_disarm(struct io_timer *timer);
 bool io_timer_armed(const struct io_timer *timer);
 
-/* A doorbell: an eventfd that the loop drains before it calls fn, so rings coalesce. The
- * descriptor may be given to KVM (ioeventfd). */
+/* A doorbell: an eventfd whose rings coalesce until fn is called; a ring from then on calls it
+ * again. The descriptor may be given to KVM (ioeventfd); nobody reads it. */
 _warn_unused_ int io_event_new(
         struct io_loop *loop, io_call_fn fn, void *ctx, struct io_event **ret);
 struct io_event *io_event_free(struct io_event *event);

@@ -364,10 +364,11 @@ START_TEST(rings_of_a_doorbell_coalesce) {
         assert_ok(io_loop_once(loop, 1000));
         assert_ok(io_loop_once(loop, 0));
         ck_assert_uint_eq(t.calls, 1);
-        uint64_t full = UINT64_MAX - 1;
-        ck_assert_int_eq(write(io_event_fd(event), &full, sizeof full), sizeof full);
-        io_event_set(event); /* full: rung already */
+        /* KVM rings by the descriptor. */
+        uint64_t one = 1;
+        ck_assert_int_eq(write(io_event_fd(event), &one, sizeof one), sizeof one);
         assert_ok(io_loop_once(loop, 1000));
+        assert_ok(io_loop_once(loop, 0));
         ck_assert_uint_eq(t.calls, 2);
         io_event_free(event);
         io_loop_free(loop);
