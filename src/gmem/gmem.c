@@ -37,6 +37,8 @@ int gmem_new(uint64_t size, struct gmem **ret) {
         gm->size = size;
         /* A core file of the worker is for us, not for what the guest has in memory. */
         (void)madvise(p, size, MADV_DONTDUMP);
+        /* Fewer faults, which are dear under a guest. Heeded where shmem_enabled is "advise". */
+        (void)madvise(p, size, MADV_HUGEPAGE);
         *ret = TAKE_PTR(gm);
         return 0;
 }
