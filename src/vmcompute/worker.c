@@ -79,8 +79,11 @@ static void describe(struct worker *w, const siginfo_t *info) {
 }
 
 static void maybe_ended(struct worker *w) {
-        if (w->pid == 0 && !w->chan)
-                w->ops->ended(w->ctx, w->orderly, w->cause);
+        char cause[CAUSE_MAX]; /* the worker may be freed before it is read */
+        if (w->pid != 0 || w->chan)
+                return;
+        memcpy(cause, w->cause, sizeof cause);
+        w->ops->ended(w->ctx, w->orderly, cause);
 }
 
 static void on_exit_status(void *ctx, _unused_ unsigned events) {
