@@ -14,7 +14,9 @@ struct request *system_request_new(struct system *s, enum ipc_type type, struct 
                                     ? NULL
                                     : calloc(1, sizeof *q);
         if (!q) {
-                call_fail_with(call, HR_OUTOFMEMORY, "too many requests to \"%s\" at once", s->id);
+                if (call)
+                        call_fail_with(
+                                call, HR_OUTOFMEMORY, "too many requests to \"%s\" at once", s->id);
                 return NULL;
         }
         *q = (struct request){.next = s->requests,
