@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* A guest that is saved in the middle of everything: rings full both ways, messages in its slot and
- * more behind it, a GPADL without its end, integration services at three stages, an hvsocket. Then
- * it counts until the console tells it to go on ('r': it was restored, 'c': only paused), and
- * checks that nothing was lost. "reset" on the command line: restarts the machine instead. The host
- * side is test-saved.c. */
+ * more behind it, a GPADL without its end, another whose end is not answered, integration services
+ * at three stages, an hvsocket. Then it counts until the console tells it to go on ('r': it was
+ * restored, 'c': only paused), and checks that nothing was lost. "reset" on the command line:
+ * restarts the machine instead. The host side is test-saved.c. */
 #include "saved.h"
 #include "vmbus.h"
 #include "wire/hv.h"
@@ -14,7 +14,9 @@ enum {
         RING_PAGES = 4,
         HALF_PAGES = 60, /* a header, a body, and a last body that is kept back */
         HALF_GPADL = 0x5000,
-        FLOOD = 120, /* more than slot, SynIC queue and the host's outbox hold */
+        TORN_GPADL = 0x5001,
+        FLOOD = 120,      /* more than slot, SynIC queue and the host's outbox hold */
+        FLOOD_FIRST = 30, /* more than slot and SynIC queue hold */
         FLOOD_GPADL = 0x6000,
         LOCAL_PORT = 1024,
         RESET_PORT = 0xcf9,
@@ -329,11 +331,16 @@ static void prepare(void) {
 
 /* From here on nothing is taken out of the message slot. */
 static void flood(void) {
+        gpadl_header(TORN_GPADL, 1);
+        gpadl_created(TORN_GPADL);
         guest_interrupts_off();
         gpadl_header(HALF_GPADL, HALF_PAGES);
         gpadl_body(HALF_GPADL, VMBUS_GPADL_BODY_PFNS_MAX);
-        for (uint32_t i = 0; i < FLOOD; i++)
+        for (uint32_t i = 0; i < FLOOD; i++) {
+                if (i == FLOOD_FIRST)
+                        gpadl_tear(TORN_GPADL);
                 gpadl_header(FLOOD_GPADL + i, 1);
+        }
 }
 
 /* Counts in memory and, by asking for the same of a register, in one. */
@@ -358,6 +365,7 @@ static void finish_messages(void) {
         for (uint32_t i = 0; i < FLOOD; i++)
                 gpadl_tear(FLOOD_GPADL + i);
         gpadl_tear(HALF_GPADL);
+        gpadl_torndown(TORN_GPADL);
         for (uint32_t i = 0; i < FLOOD; i++)
                 gpadl_torndown(FLOOD_GPADL + i);
         gpadl_torndown(HALF_GPADL);

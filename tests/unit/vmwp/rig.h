@@ -12,11 +12,12 @@
 
 enum { RIG_MEMORY = 64 << 20, RIG_KERNEL = 0x1000000, RIG_ROUNDS = 5000 };
 
-/* Kernels; the port is written again and again until the machine has ended. */
-#define CODE_RESET     "\x66\xba\xf9\x0c\xb0\x0e\xee\xeb\xfd" /* mov dx,0cf9; mov al,0e; out */
-#define CODE_POWER_OFF "\x66\xba\x04\x06\x66\xb8\x00\x34\x66\xef\xeb\xfc" /* ACPI S5 */
-#define CODE_FAULT     "\x0f\x0b"                                         /* ud2, and no IDT */
-#define CODE_HALT      "\xf4\xeb\xfd"
+/* Kernels; ports are written again and again until the machine has ended. */
+#define CODE_RESET      "\x66\xba\xf9\x0c\xb0\x0e\xee\xeb\xfd"     /* mov dx,0cf9; mov al,0e; out */
+#define CODE_RESET_ONCE "\x66\xba\xf9\x0c\xb0\x0e\xee\xf4\xeb\xfd" /* then it halts */
+#define CODE_POWER_OFF  "\x66\xba\x04\x06\x66\xb8\x00\x34\x66\xef\xeb\xfc" /* ACPI S5 */
+#define CODE_FAULT      "\x0f\x0b"                                         /* ud2, and no IDT */
+#define CODE_HALT       "\xf4\xeb\xfd"
 /* 'A', a bell, 'B' on COM1, then it halts. */
 #define CODE_HELLO "\x66\xba\xf8\x03\xb0\x41\xee\xb0\x07\xee\xb0\x42\xee\xf4\xeb\xfd"
 

@@ -92,14 +92,14 @@ END_TEST
 
 START_TEST(a_restart_that_is_due_comes_after_the_restore) {
         struct error e = {0};
-        struct rig *rig = rig_new(CODE_RESET);
+        struct rig *rig = rig_new(CODE_RESET_ONCE);
         int fd = new_file(), again = new_file();
         rig_start(rig);
         rig_sleep(100);
         machine_pause(rig->machine);
         assert_ok(machine_save(rig->machine, fd, &e));
         rig = rig_free(rig);
-        rig = rig_new(CODE_RESET);
+        rig = rig_new(CODE_RESET_ONCE);
         assert_ok(machine_restore(rig->machine, fd, &e));
         rig_turn(rig, 5);
         ck_assert_uint_eq(rig->restarts, 0);
