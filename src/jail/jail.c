@@ -19,7 +19,8 @@ static int close_others(const struct jail_profile *profile) {
         int keep[JAIL_FDS_MAX];
         if (profile->n_fds > JAIL_FDS_MAX)
                 return -E2BIG;
-        memcpy(keep, profile->fds, profile->n_fds * sizeof *keep);
+        for (size_t i = 0; i < profile->n_fds; i++)
+                keep[i] = profile->fds[i];
         qsort(keep, profile->n_fds, sizeof *keep, compare_fds);
         unsigned next = STDERR_FILENO + 1;
         for (size_t i = 0; i < profile->n_fds; i++) {
