@@ -338,8 +338,8 @@ END_TEST
 START_TEST(what_falls_due_while_paused_is_not_saved) {
         struct icg *i = icg_new();
         struct wr wr = wr_new(1 << 20), again = wr_new(1 << 20);
-        icg_ready(i, &ic_service_heartbeat);
-        icg_ready(i, &ic_service_timesync);
+        struct fake_channel *heartbeat = icg_ready(i, &ic_service_heartbeat);
+        struct fake_channel *timesync = icg_ready(i, &ic_service_timesync);
         vmbus_pause(i->g->vmbus);
         assert_ok(ic_save(i->ic, &wr));
         io_timer_arm(i->ic->heartbeat.timer, 0, 0);
@@ -350,7 +350,8 @@ START_TEST(what_falls_due_while_paused_is_not_saved) {
         ck_assert_mem_eq(again.data, wr.data, wr.size);
         wr_done(&wr);
         wr_done(&again);
-        vmbus_resume(i->g->vmbus);
+        fake_forget(heartbeat);
+        fake_forget(timesync);
         i = icg_free(i);
 }
 END_TEST
