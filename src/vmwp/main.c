@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,8 @@ int main(int argc, char **argv) {
                         stderr);
                 return 2;
         }
+        /* A stream whose reader went away is an error of write(2), not the end of the machine. */
+        sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
         log_setup("vmwp", getenv("SANDBAR_DEBUG") ? LOG_DEBUG : LOG_INFO);
         return worker_run((int)fd);
 }
