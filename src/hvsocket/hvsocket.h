@@ -75,7 +75,7 @@ void hvsocket_refuse(struct hvsocket *hvs, uint64_t token);
 
 /* Connects to a listener in the guest. done is called once, possibly before this returns, with 0,
  * -EACCES (table), -ETIMEDOUT (no listener), -ECONNRESET, -EAGAIN (limits), -ENOMEM; fd is closed
- * unless 0. */
+ * unless 0, and with 0 nothing has been read from it or written to it yet. */
 typedef void (*hvsocket_dialled_fn)(void *ctx, int r);
 void hvsocket_dial(struct hvsocket *hvs, const struct guid *service, int fd_consume,
         uint32_t timeout_ms, hvsocket_dialled_fn done, void *ctx);

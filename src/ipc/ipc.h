@@ -38,7 +38,8 @@ enum ipc_type {
         IPC_RESIZE_CONSOLE,
         IPC_STATISTICS,    /* answered by STATISTICS_REPLY with the id, or by DONE with a failure */
         IPC_SAVE,          /* fd: the state file; paused; DONE */
-        IPC_HVSOCKET_DIAL, /* fd: a connected stream; host connects to the guest's service; DONE */
+        IPC_HVSOCKET_DIAL, /* fd: a connected stream; host connects to the guest's service; text, if
+                              any, is written to it before the guest's first byte; DONE */
         IPC_HVSOCKET_ANSWER, /* to HVSOCKET_ASK: error 0 and an fd, or a refusal */
         IPC_HVSOCKET_TABLE,  /* replaces the service table */
         IPC_CRASH,           /* NMI */
@@ -118,7 +119,7 @@ struct ipc_message {
         uint32_t pid; /* guest process */
         uint32_t hresult;
         char text[ERROR_TEXT_MAX]; /* UTF-8: why, for DONE with hresult, EXITED, HVSOCKET_ANSWER;
-                                      the line of NOTICE */
+                                      the line of NOTICE; the first bytes for HVSOCKET_DIAL */
         union {
                 struct ipc_config config;
                 struct ipc_process process;

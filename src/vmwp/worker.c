@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include "base/clock.h"
 #include "base/fd.h"
@@ -42,6 +43,8 @@ struct request {
         struct worker *worker;
         uint32_t id;
         bool is_process;
+        int stream;     /* HVSOCKET_DIAL: the hvsocket's */
+        char *greeting; /* written to it when it is connected, or NULL */
 };
 
 /* ---- to the daemon ---- */
@@ -221,8 +224,13 @@ static void request_done(void *ctx, uint32_t hresult, const char *text, uint32_t
         free(q);
 }
 
+/* No byte of the guest has moved yet, and the stream is still there. */
 static void request_dialled(void *ctx, int r) {
         struct request *q = ctx;
+        if (r == 0 && q->greeting)
+                (void)!send(
+                        q->stream, q->greeting, strlen(q->greeting), MSG_DONTWAIT | MSG_NOSIGNAL);
+        free(q->greeting);
         request_done(q, error_hresult(r), r < 0 ? strerrordesc_np(-r) : "", 0);
 }
 
@@ -317,6 +325,18 @@ static struct hvsocket_rule *rules_of(const struct ipc_service *services, size_t
         return rules;
 }
 
+static void do_hvsocket_dial(struct worker *w, const struct ipc_message *m, int *fd) {
+        struct request *q = request_new(w, m->id);
+        if (!q)
+                return;
+        q->stream = *fd;
+        if (m->text[0] && !(q->greeting = strdup(m->text)))
+                request_dialled(q, -ENOMEM);
+        else
+                hvsocket_dial(machine_hvsocket(w->machine), &m->hvsocket.service, TAKE_FD(*fd),
+                        m->hvsocket.timeout_ms, request_dialled, q);
+}
+
 static void do_hvsocket_table(struct worker *w, const struct ipc_message *m) {
         _cleanup_free_ struct hvsocket_rule *rules =
                 rules_of(m->table.services, m->table.n_services);
@@ -366,9 +386,7 @@ static void worker_request(struct worker *w, const struct ipc_message *m, int *f
                 do_save(w, m, fds[0]);
                 break;
         case IPC_HVSOCKET_DIAL:
-                if ((q = request_new(w, m->id)))
-                        hvsocket_dial(machine_hvsocket(w->machine), &m->hvsocket.service,
-                                TAKE_FD(fds[0]), m->hvsocket.timeout_ms, request_dialled, q);
+                do_hvsocket_dial(w, m, &fds[0]);
                 break;
         case IPC_HVSOCKET_ANSWER:
                 machine_hvsocket_answer(

@@ -63,6 +63,7 @@ static const struct sample samples[] = {
         {1, {.type = IPC_SAVE, .id = 12}},
         {1, {.type = IPC_HVSOCKET_DIAL,
                     .id = 13,
+                    .text = "OK 1\n",
                     .hvsocket = {.service = SAMPLE_GUID(3), .timeout_ms = 500}}},
         {1, {.type = IPC_HVSOCKET_ANSWER, .hvsocket = {.token = 9}}},
         {0, {.type = IPC_HVSOCKET_ANSWER,
