@@ -151,6 +151,7 @@ void system_wait(struct system *s, struct call *call, uint32_t timeout_ms) {
 
 void system_ended(struct system *s, const char *cause) {
         s->worker = worker_free(s->worker);
+        s->hvsockets = hvhost_free(s->hvsockets);
         if (s->state == SYSTEM_CREATING) {
                 call_fail_with(TAKE_PTR(s->create_call), HCS_E_UNEXPECTED_EXIT, "%s", cause);
                 system_free(s);

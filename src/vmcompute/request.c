@@ -100,7 +100,8 @@ void system_done(struct system *s, const struct ipc_message *m) {
         while (q && (q->id != m->id || q->type == IPC_TERMINATE))
                 q = q->next;
         if (!q) {
-                worker_kill(s->worker); /* answers what was not asked */
+                if (!s->hvsockets || !hvhost_done(s->hvsockets, m))
+                        worker_kill(s->worker); /* answers what was not asked */
                 return;
         }
         if (q->type == IPC_CONFIG && m->hresult) {

@@ -12,6 +12,7 @@
 #include "base/fault.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "vmcompute/hvdir.h"
 #include "wire/hresult.h"
 
 enum {
@@ -130,6 +131,16 @@ static void on_retry(void *ctx) {
                 (void)!io_source_watch(vc->listener, IO_READ);
 }
 
+/* Where a listening socket stands; -1 for one without a path, or whose path is gone. */
+static int open_directory(int fd) {
+        struct sockaddr_un sa = {0};
+        socklen_t size = sizeof sa - 1; /* a path of full length has no NUL */
+        if (getsockname(fd, (struct sockaddr *)&sa, &size) < 0 || sa.sun_family != AF_UNIX ||
+                !sa.sun_path[0])
+                return -1;
+        return open(dirname(sa.sun_path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
 int vmcompute_listen(struct vmcompute *vc, int fd_consume) {
         _cleanup_close_ int fd = fd_consume;
         int r = fd_set_nonblock(fd, true);
@@ -138,6 +149,8 @@ int vmcompute_listen(struct vmcompute *vc, int fd_consume) {
         if (r < 0)
                 return r;
         vc->listen_fd = TAKE_FD(fd);
+        vc->dir_fd = open_directory(vc->listen_fd);
+        hvdir_sweep(vc->dir_fd);
         vmcompute_settle(vc);
         return 0;
 }
@@ -153,7 +166,7 @@ int vmcompute_new(
         vc->loop = loop;
         vc->options = *options;
         vc->uid = geteuid();
-        vc->listen_fd = -1;
+        vc->listen_fd = vc->dir_fd = -1;
         int r = io_timer_new(loop, on_idle, vc, &vc->idle_timer);
         if (r == 0)
                 r = io_timer_new(loop, on_retry, vc, &vc->retry_timer);
@@ -173,6 +186,7 @@ struct vmcompute *vmcompute_free(struct vmcompute *vc) {
                 system_free(vc->systems);
         io_source_free(vc->listener);
         fd_close(vc->listen_fd);
+        fd_close(vc->dir_fd);
         io_timer_free(vc->idle_timer);
         io_timer_free(vc->retry_timer);
         free(vc);

@@ -10,6 +10,7 @@ struct vmcompute {
         struct vmcompute_options options;
         uid_t uid; /* the daemon's own */
         int listen_fd;
+        int dir_fd; /* the directory of the listening socket; -1: it has no path */
         struct io_source *listener;
         struct conn *conns; /* newest first */
         size_t n_conns;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* Host programs on hvsockets: a client binds a service and is handed a connected stream for each
- * guest that dials it, or connects to a service in the guest. Whether the service table allows it
- * is the worker's to check, which has the table. */
+ * guest that dials it, or connects to a service in the guest. What no client bound is looked for in
+ * the system's directory (hvsocket.c). Whether the service table allows it is the worker's to
+ * check, which has the table. */
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -61,6 +62,26 @@ static struct json *accept_params(const struct binding *b, const struct ipc_mess
         return build_take(&params);
 }
 
+static bool send_for_hvhost(void *ctx, struct ipc_message *m, int fd) {
+        struct system *s = ctx;
+        if (m->type == IPC_HVSOCKET_DIAL) {
+                if (s->state != SYSTEM_RUNNING)
+                        return false;
+                m->id = ++s->last_request;
+        }
+        worker_send(s->worker, m, &fd, fd >= 0);
+        return true;
+}
+
+static const struct hvhost_ops hvhost_callbacks = {.send = send_for_hvhost};
+
+int system_serve_hvsockets(struct system *s, struct error *e) {
+        if (s->vc->dir_fd < 0)
+                return 0;
+        return hvhost_new(s->vc->loop, s->vc->dir_fd, s->id, &s->runtime_id, &s->owner,
+                &hvhost_callbacks, s, e, &s->hvsockets);
+}
+
 void system_asked(struct system *s, const struct ipc_message *m) {
         struct ipc_message answer = {.type = IPC_HVSOCKET_ANSWER,
                 .hresult = HCS_E_CONNECT_FAILED,
@@ -68,6 +89,10 @@ void system_asked(struct system *s, const struct ipc_message *m) {
         const struct binding *b = find(s, &m->hvsocket.service);
         _cleanup_close_ int worker = -1, client = -1;
         struct json *params;
+        if (!b && s->hvsockets) {
+                hvhost_asked(s->hvsockets, m);
+                return;
+        }
         if (b && make_pair(&worker, &client) == 0 && (params = accept_params(b, m))) {
                 conn_notify(b->conn, "SandbarHvSocketAccept", params, &client, 1);
                 answer.hresult = S_OK;

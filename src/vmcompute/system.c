@@ -161,6 +161,11 @@ static void on_files(void *ctx, int r, const struct error *error, int kernel_fd,
                 return;
         }
         struct error e = {0};
+        r = system_serve_hvsockets(s, &e);
+        if (r < 0) {
+                create_failed(s, &e);
+                return;
+        }
         r = worker_spawn(s->vc->loop, s->vc->options.worker, &s->owner, &worker_callbacks, s, &e,
                 &s->worker);
         if (r < 0) {
@@ -248,6 +253,7 @@ void system_free(struct system *s) {
                 at = &(*at)->next;
         *at = s->next;
         files_free(s->files);
+        hvhost_free(s->hvsockets);
         worker_free(s->worker);
         while (s->requests)
                 system_request_free(s, s->requests);

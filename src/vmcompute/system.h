@@ -7,6 +7,7 @@
 #include "hcs-json/hcs.h"
 #include "vmcompute/conn.h"
 #include "vmcompute/files.h"
+#include "vmcompute/hvsocket.h"
 #include "vmcompute/worker.h"
 
 enum system_state {
@@ -82,6 +83,7 @@ struct system {
         struct waiter *waiters;
         struct binding *bindings;
         size_t n_bindings;
+        struct hvhost *hvsockets; /* NULL: the daemon has no path, or the system has stopped */
 
         bool guest_connected;
         uint32_t guest_protocol;
@@ -157,7 +159,9 @@ void process_free_all(struct system *s);
 /* sockets.c */
 /* Of one handle, or all with NULL. */
 void binding_drop(struct system *s, const struct handle *handle);
-/* A guest dials. */
+/* Makes the directory of the system's hvsockets, if the daemon has a path. */
+_warn_unused_ int system_serve_hvsockets(struct system *s, struct error *e);
+/* A guest dials: a client that bound the service comes first, then the directory. */
 void system_asked(struct system *s, const struct ipc_message *m);
 /* The guest's end is connected. */
 void system_dialled(struct system *s, struct request *q);
