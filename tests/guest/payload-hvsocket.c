@@ -16,6 +16,7 @@ enum {
         BULK = 1 << 20,
         CONNECTIONS = 2000,
         CONNECTIONS_REPORT = 100,
+        HOST_CONNECTIONS = 1000,
 };
 
 static const struct guid template = HVSOCKET_SERVICE_TEMPLATE;
@@ -181,12 +182,21 @@ static void short_connections(void) {
         }
 }
 
-static void listen(void) {
-        guest_printf("listening\n");
+static void answer_next(void) {
         struct guest_channel *channel = open_next(PORT_GUEST, true);
         expect(channel, "hello guest", 11);
         send(channel, "hello host", 10);
         close_first(channel);
+}
+
+static void listen(void) {
+        guest_printf("listening\n");
+        answer_next();
+}
+
+static void listen_on(void) {
+        for (uint32_t i = 0; i < HOST_CONNECTIONS; i++)
+                answer_next();
 }
 
 static void refused(void) {
@@ -217,6 +227,7 @@ int guest_payload(void) {
                 {'h', half_close},
                 {'s', short_connections},
                 {'l', listen},
+                {'m', listen_on},
                 {'r', refused},
                 {'a', again},
         };

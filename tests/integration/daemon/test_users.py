@@ -87,12 +87,15 @@ def as_nobody(daemon):
 class Kernel:
     """A guest where everybody may read it, and a private copy."""
 
+    def __init__(self, guest="platform"):
+        self.guest = guest
+
     def __enter__(self):
         self.directory = tempfile.TemporaryDirectory(prefix="sandbar-test-")
         os.chmod(self.directory.name, 0o755)
         self.public = os.path.join(self.directory.name, "public")
         self.secret = os.path.join(self.directory.name, "secret")
-        with open(os.path.join(GUESTS, "guest-platform"), "rb") as f:
+        with open(os.path.join(GUESTS, "guest-" + self.guest), "rb") as f:
             image = f.read()
         for path, mode in [(self.public, 0o644), (self.secret, 0o600)]:
             with open(path, "wb") as f:
