@@ -17,7 +17,7 @@
 enum {
         HVDIR_NAME_MAX = 64,      /* bytes of an id that is used as a name */
         HVDIR_DEPTH_MAX = 16,     /* of directories that a program made there */
-        HVDIR_ENTRIES_MAX = 4096, /* removed at the end; what is beyond stays, with a log line */
+        HVDIR_ENTRIES_MAX = 1024, /* removed at the end; what is beyond stays, with a log line */
         HVDIR_CONNECT_MS = 2000,  /* for a program that is slow to accept */
         HVDIR_BACKLOG = 128,
 };
