@@ -144,6 +144,13 @@ static int decode_services(const struct json *config, struct hcs_system *s, stru
                 struct hcs_service *row = &s->services[s->n_services++];
                 if (guid_parse(it.key, &row->id) < 0)
                         return error_set(e, -EBADMSG, HCS_E_INVALID_JSON, "a service is no GUID");
+                /* The same GUID in upper and in lower case is two members of the object. */
+                for (const struct hcs_service *before = s->services; before < row; before++)
+                        if (guid_equal(&before->id, &row->id))
+                                return error_set(e, -EINVAL, E_INVALIDARG,
+                                        "$.VirtualMachine.Devices.HvSocket.HvSocketConfig."
+                                        "ServiceTable.%s: the service has a row already",
+                                        it.key);
                 bool on = !json_get_bool(it.value, "Disabled", false);
                 row->allow_bind =
                         on && granted(it.value, "BindSecurityDescriptor", s->default_bind);

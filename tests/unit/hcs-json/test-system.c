@@ -116,6 +116,18 @@ START_TEST(takes_64_services_and_no_more) {
 }
 END_TEST
 
+START_TEST(refuses_two_rows_of_one_service) {
+        struct decoded d =
+                decode(VM(BOOT ",'Devices':{'HvSocket':{'HvSocketConfig':{'ServiceTable':{"
+                               "'0000000a-facb-11e6-bd58-64006a7986d3':{},"
+                               "'0000000A-facb-11e6-bd58-64006a7986d3':{'Disabled':true}}}}}"));
+        assert_error(d.result, -EINVAL);
+        ck_assert_uint_eq(d.error.hresult, E_INVALIDARG);
+        ck_assert_ptr_nonnull(strstr(d.error.text, "ServiceTable.0000000A-facb-"));
+        decoded_done(&d);
+}
+END_TEST
+
 START_TEST(lists_every_member_without_effect) {
         struct decoded d = decode(VM(
                 BOOT ",'StorageQoS':{'IopsMaximum':1},'Services':null,'GuestConnection':"
@@ -184,5 +196,5 @@ END_TEST
 
 TEST_MAIN("hcs-system", decodes_what_acts, absent_members_have_their_defaults,
         service_rows_say_who_may_bind_and_connect, takes_64_services_and_no_more,
-        lists_every_member_without_effect, refuses_to_make_another_machine,
-        sweep_frees_everything_when_memory_is_short)
+        refuses_two_rows_of_one_service, lists_every_member_without_effect,
+        refuses_to_make_another_machine, sweep_frees_everything_when_memory_is_short)
