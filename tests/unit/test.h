@@ -19,12 +19,19 @@
                 ck_assert_msg(r_ == (error), "%s: %d instead of %s", #expr, r_, #error);           \
         } while (0)
 
+/* How often a race is tried: n times, or in `make soak` fifty times that. */
+enum { TEST_SOAK_FACTOR = 50 };
+
+static inline unsigned test_rounds(unsigned n) {
+        return getenv("SANDBAR_SOAK") ? n * TEST_SOAK_FACTOR : n;
+}
+
 typedef const TTest *test_fn;
 
 static inline int test_run(const char *name, const test_fn *tests, size_t n, double timeout) {
         Suite *suite = suite_create(name);
         TCase *tcase = tcase_create(name);
-        tcase_set_timeout(tcase, timeout);
+        tcase_set_timeout(tcase, timeout * test_rounds(1));
         for (size_t i = 0; i < n; i++)
                 tcase_add_test(tcase, tests[i]);
         suite_add_tcase(suite, tcase);

@@ -479,7 +479,7 @@ START_TEST(a_page_that_changes_meanwhile_does_no_harm) {
         struct flipper flipper = {.stop = 0};
         void *result;
         ck_assert_int_eq(pthread_create(&flipper.thread, NULL, flip, &flipper), 0);
-        for (unsigned i = 0; i < 200000; i++) {
+        for (unsigned i = 0, n = test_rounds(200000); i < n; i++) {
                 uint16_t code = codes[i % ARRAY_SIZE(codes)];
                 const struct hv_call_row *row = hv_call_find(code);
                 uint64_t r =
