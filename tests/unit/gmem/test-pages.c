@@ -67,7 +67,7 @@ START_TEST(the_same_page_may_be_named_twice) {
 }
 END_TEST
 
-#ifndef NDEBUG
+#ifndef LIBRARY_NDEBUG
 /* A bad offset is our own mistake, never the guest's: it stops here. */
 START_TEST(an_offset_outside_stops) {
         _cleanup_(gmem_freep) struct gmem *gm = make();
@@ -101,7 +101,7 @@ int main(void) {
         tcase_add_test(tcase, refuses_a_page_that_is_not_ram);
         tcase_add_test(tcase, scattered_pages_are_one_run_of_bytes);
         tcase_add_test(tcase, the_same_page_may_be_named_twice);
-#ifndef NDEBUG
+#ifndef LIBRARY_NDEBUG
         const char *fork = getenv("CK_FORK");
         if (!fork || strcmp(fork, "no") != 0)
                 tcase_add_loop_test_raise_signal(tcase, an_offset_outside_stops, SIGABRT, 0, 5);
