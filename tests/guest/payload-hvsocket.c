@@ -195,6 +195,7 @@ static void listen(void) {
 }
 
 static void listen_on(void) {
+        guest_printf("listening\n");
         for (uint32_t i = 0; i < HOST_CONNECTIONS; i++)
                 answer_next();
 }

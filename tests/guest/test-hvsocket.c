@@ -17,7 +17,12 @@
 #include "vmwp/bus.h"
 
 enum { PORT_ECHO = 1, PORT_ANSWER = 2, PORT_BANNER = 3, PORT_CLOSED = 4, PORT_GUEST = 22 };
-enum { CONNECTIONS = 2000, CONNECTIONS_REPORT = 100, DIAL_TIMEOUT_MS = 5000 };
+enum {
+        CONNECTIONS = 2000,
+        CONNECTIONS_REPORT = 100,
+        DIAL_TIMEOUT_MS = 5000,
+        HOST_CONNECTIONS = 1000
+};
 
 struct host {
         struct guest *guest;
@@ -259,6 +264,20 @@ START_TEST(the_host_dials) {
 }
 END_TEST
 
+START_TEST(the_host_dials_a_thousand_times) {
+        struct host *h = host_new("many");
+        ck_assert(guest_expect(h->guest, "listening\n"));
+        for (unsigned i = 0; i < HOST_CONNECTIONS; i++) {
+                atomic_store(&h->dialled, 1);
+                assert_ok(io_loop_post(h->loop, dial, h));
+                while (atomic_load(&h->dialled) == 1)
+                        sleep_ms(1);
+                ck_assert_int_eq(atomic_load(&h->dialled), 0);
+        }
+        run(h, 0);
+}
+END_TEST
+
 static unsigned count_fds(void) {
         DIR *dir = opendir("/proc/self/fd");
         unsigned n = 0;
@@ -292,6 +311,7 @@ int main(void) {
                 the_table_refuses,
                 a_guest_that_starts_anew_connects_again,
                 the_host_dials,
+                the_host_dials_a_thousand_times,
                 thousands_of_short_connections,
         };
         return test_run("guest-hvsocket", tests, sizeof tests / sizeof *tests, 90);
