@@ -5,6 +5,9 @@
 
 bin=$PWD/build/bin
 work=$(mktemp -d)
+# What others leave in /tmp is not counted.
+mkdir "$work/tmp"
+export TMPDIR="$work/tmp"
 failures=0
 trap 'rm -rf "$work"' EXIT
 
@@ -52,7 +55,7 @@ wsb() { # file [LogonCommand]: a configuration without network
 # No process of ours, and no socket or state beside the caches.
 left_behind() {
         pgrep -f "$bin/(vmcomputed|vmwp)" >"$work/left" || true
-        find "${XDG_RUNTIME_DIR:-/run}/sandbar" "${TMPDIR:-/tmp}"/sandbar* "${XDG_STATE_HOME:-$HOME/.local/state}/sandbar" \
+        find "${XDG_RUNTIME_DIR:-/run}/sandbar" "$TMPDIR" "${XDG_STATE_HOME:-$HOME/.local/state}/sandbar" \
                 -mindepth 1 >>"$work/left" 2>/dev/null || true
         cat "$work/left"
 }
