@@ -63,9 +63,9 @@ struct vmm_config {
         int kvm_fd;          /* /dev/kvm, borrowed */
         uint32_t vps;        /* 1..VMM_VPS_MAX */
         uint64_t memory;     /* bytes of RAM, a multiple of 2 MiB, at least 64 MiB for a kernel */
-        int kernel_fd;       /* ELF64 with a 64-bit entry, or a bzImage whose payload is not
-                              * compressed; borrowed until vmm_free(), read again at each reset. -1:
-                              * the owner fills memory and registers itself (tests) */
+        int kernel_fd;       /* ELF64 with a 64-bit entry; borrowed until vmm_free(), read again at
+                              * each reset. -1: the owner fills memory and registers itself (tests)
+                              */
         int initrd_fd;       /* -1: none */
         const char *cmdline; /* copied */
         bool no_hyperv;      /* a plain machine, for measuring */

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "vmwp/bus.h"
 #include "base/log.h"
-#include "base/log.h"
 #include "wire/hv.h"
 
 static int bus_post(void *ctx, uint32_t vp, uint8_t sint, const void *payload, size_t size) {
