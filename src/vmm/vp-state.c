@@ -177,6 +177,9 @@ static int settle(struct vp *vp) {
         return 0;
 }
 
+/* An exception on its way is reported as pending and as injected both, and comes back as injected
+ * (KVM_CAP_EXCEPTION_PAYLOAD is off): what is saved says only that, or a second save would differ.
+ */
 int vp_save(struct vp *vp, struct wr *wr) {
         struct kvm_mp_state mp;
         uint64_t deadline = 0;
@@ -200,6 +203,8 @@ int vp_save(struct vp *vp, struct wr *wr) {
                         return r;
                 if (plain[i].get == KVM_GET_LAPIC)
                         memcpy(data + LAPIC_TIMER_COUNT, &vp->timer_count, sizeof vp->timer_count);
+                if (plain[i].get == KVM_GET_VCPU_EVENTS)
+                        data[offsetof(struct kvm_vcpu_events, exception.pending)] = 0;
                 wr_bytes(wr, data, plain[i].size);
         }
         r = save_xsave(vp, wr);
