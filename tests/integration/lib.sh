@@ -5,8 +5,9 @@
 
 bin=$PWD/build/bin
 work=$(mktemp -d)
-# What others leave in /tmp is not counted.
+# What others leave in /tmp is not counted. Tests that act for other users get there, too.
 mkdir "$work/tmp"
+chmod 755 "$work" "$work/tmp"
 export TMPDIR="$work/tmp"
 failures=0
 trap 'rm -rf "$work"' EXIT

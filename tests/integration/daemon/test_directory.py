@@ -8,6 +8,7 @@ import struct
 import threading
 import time
 
+import rpc
 from rpc import Private, Shared, children, document, workers
 from test_users import NOBODY, Kernel, as_nobody, root
 
@@ -159,8 +160,10 @@ def test_removes_what_a_killed_daemon_left():
     daemon = Shared()
     create(daemon, "e")
     top = os.path.join(daemon.directory, "hvsocket")
+    left = rpc.children(daemon.process.pid)
     daemon.process.kill()
     daemon.process.wait()
+    assert all(rpc.gone(pid) for pid in left)  # a child of the daemon shares its locks
     assert os.listdir(top) == ["a"]
     daemon.start()
     assert not os.path.exists(top)
