@@ -142,11 +142,30 @@ static int unpack_in_child(const struct bootimage_payload *payload, const uint8_
                 (unsigned)status);
 }
 
-/* The name of a kernel's unpacked copy. To hash all of the file would take longer than anything
- * else before the machine runs. Its version and build stand at its beginning, its checksum or
- * signature at its end. */
+/* What only root can write is what its size, its time and both its ends say that it is. */
+static bool is_systems(const struct stat *st) {
+        return st->st_uid == 0 && !(st->st_mode & (S_IWGRP | S_IWOTH));
+}
+
+static int content_name(int kernel_fd, struct error *e, char ret[CACHE_NAME_MAX]) {
+        _cleanup_free_ char *image = NULL;
+        size_t size = 0;
+        int r = lseek(kernel_fd, 0, SEEK_SET) < 0 ? -errno : 0;
+        if (r == 0)
+                r = fd_read_file(kernel_fd, BOOTIMAGE_KERNEL_MAX, &image, &size);
+        if (r == 0)
+                r = cache_name("kernel", image, size, ret);
+        return r < 0 ? error_set(e, r, 0, "hashing the kernel: %s", strerrordesc_np(-r)) : 0;
+}
+
+/* The name of a kernel's unpacked copy: the hash of its content, so that no crafted file takes the
+ * place of another. For a kernel of the system, which nobody else can craft, that would take longer
+ * than anything else before the machine runs: its version and build stand at its beginning, its
+ * checksum or signature at its end. */
 static int unpacked_name(
         int kernel_fd, const struct stat *st, struct error *e, char ret[CACHE_NAME_MAX]) {
+        if (!is_systems(st))
+                return content_name(kernel_fd, e, ret);
         enum { END = 4096 };
         uint8_t key[2 * END + 24] = {0};
         uint64_t size = (uint64_t)st->st_size;
@@ -159,7 +178,7 @@ static int unpacked_name(
                 n = fd_pread_full(kernel_fd, key + END, END, size > END ? size - END : 0);
         if (n < 0)
                 return error_set(e, (int)n, 0, "reading: %s", strerrordesc_np((int)-n));
-        int r = cache_name("kernel", key, sizeof key, ret);
+        int r = cache_name("kernel-system", key, sizeof key, ret);
         return r < 0 ? error_set(e, r, 0, "hashing the kernel: %s", strerrordesc_np(-r)) : 0;
 }
 

@@ -166,7 +166,7 @@ START_TEST(another_kernel_is_not_taken_for_the_one_in_the_cache) {
                 close(elf);
         }
         ck_assert_uint_ne(seen[0], seen[1]);
-        ck_assert_uint_ne(seen[0], seen[2]);
+        ck_assert_uint_eq(seen[0], seen[2]); /* anybody may write it: its content counts alone */
         close(kernel);
         close(dir);
         snprintf(command, sizeof command, "rm -r %s", path);
