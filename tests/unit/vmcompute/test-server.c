@@ -304,6 +304,7 @@ START_TEST(bounds_the_processes_of_a_system) {
         fails(HR_OUTOFMEMORY, "HcsCreateProcess",
                 "{\"computeSystem\":1,\"processParameters\":{\"CommandLine\":\"run\"}}");
         ok("HcsTerminateProcess", "{\"process\":2}");
+        ok("HcsWaitForProcessExit", "{\"process\":2}"); /* asked to end is not yet ended */
         ok("HcsCloseProcess", "{\"process\":2}");
         ok("HcsCreateProcess",
                 "{\"computeSystem\":1,\"processParameters\":{\"CommandLine\":\"run\"}}");
